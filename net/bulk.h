@@ -1,0 +1,62 @@
+#pragma once
+
+// Bulk frames: tensors, labels, layer state and the model file travel as transfers cut into chunks;
+// each chunk is one frame: this header, little-endian, then the bytes. docs/wire.md has the layout
+// byte for byte.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "runtime/base/status.h"
+
+namespace ft {
+
+constexpr uint32_t kProtocolVersion = 1;
+constexpr int64_t kChunkBytesMax = 256 * 1024;
+
+using RunId = std::array<uint8_t, 16>;
+
+enum class BulkKind : uint8_t {
+  kActivation = 1,      // item: ValueId; batch, micro
+  kGradient = 2,        // item: ValueId; batch, micro
+  kLabels = 3,          // batch, micro
+  kEvaluation = 4,      // item: ValueId; batch: index of the evaluation batch; version: the cut
+  kEvaluationLabels = 5,
+  kSnapshot = 6,        // item: layer; version; origin_term
+  kModel = 7,           // the ONNX file
+};
+
+// Names one transfer: what it is, not how far it has come.
+struct BulkName {
+  BulkKind kind = BulkKind::kActivation;
+  int64_t batch = 0;
+  int32_t micro = 0;
+  int32_t item = 0;
+  int64_t version = 0;
+  uint64_t origin_term = 0;
+  bool operator==(const BulkName&) const = default;
+  auto operator<=>(const BulkName&) const = default;
+};
+
+struct BulkHeader {
+  RunId run{};
+  uint64_t term = 0;
+  uint64_t sender = 0;    // incarnation
+  uint64_t sequence = 0;  // in the stream (sender, receiver, bulk, term)
+  BulkName name;
+  int64_t total_bytes = 0;
+  int64_t offset = 0;
+  int32_t chunk_bytes = 0;
+};
+
+constexpr size_t kBulkHeaderBytes = 112;
+
+void encode_bulk_header(const BulkHeader& header, std::span<std::byte, kBulkHeaderBytes> bytes);
+
+// Errors: kRefused for a wrong magic, version, kind, or sizes that contradict each other or `frame`
+// (header plus chunk).
+Result<BulkHeader> decode_bulk_header(std::span<const std::byte> frame);
+
+}  // namespace ft

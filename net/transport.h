@@ -1,0 +1,116 @@
+#pragma once
+
+// Transport: ordered, acknowledged, flow-controlled messages between named processes over ZeroMQ.
+//
+// A node binds two inboxes (ROUTER, receive only: control and bulk) and opens two outboxes (DEALER,
+// send only) per peer; a reply travels through the replier's own outbox. Streams are (sender,
+// receiver, channel, term): sequence numbers start at 0 with each term; an unacknowledged frame is
+// resent, an old term's frames are forgotten, a newer term's stay unacknowledged until the receiver
+// has reached it. The window of unacknowledged bytes is the credit: it bounds both sides' memory.
+//
+// Bulk frames leave in order of priority; within one priority in order of sending. One thread (the
+// reactor) owns the transport; nothing here blocks but poll(). zmq.hpp is included by transport.cpp
+// only; CURVE keys will enter through TransportOptions.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "net/bulk.h"
+#include "net/message.pb.h"
+#include "runtime/base/buffer.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/status.h"
+
+namespace ft {
+
+using PeerId = uint64_t;  // the peer's incarnation; never 0
+
+enum class Priority : uint8_t { kPipeline = 0, kEvaluation = 1, kReplica = 2 };
+constexpr int kPriorityCount = 3;
+
+struct TransportOptions {
+  PeerId self = 0;
+  std::string listen = "tcp://127.0.0.1:*";  // control; bulk takes a free port of the same host
+  std::string advertise;  // host to tell peers instead of the bound one; empty: the bound one
+};
+
+// Bytes sent since start, headers included, by kind (DESIGN 7, `finished`).
+struct TrafficCounts {
+  int64_t activations = 0;  // kActivation, kEvaluation
+  int64_t gradients = 0;
+  int64_t labels = 0;
+  int64_t replicas = 0;     // kSnapshot
+  int64_t model = 0;
+  int64_t control = 0;
+  int64_t dropped_frames = 0;  // stale, foreign or malformed frames received
+  int64_t resent_frames = 0;
+};
+
+// Called from poll(), on its thread.
+class TransportHandler {
+ public:
+  virtual ~TransportHandler() = default;
+  // A valid control message, each once and in order per stream; Hello, Refuse and Heartbeat as they
+  // come.
+  virtual void on_control(PeerId from, const net::Control& message) = 0;
+  // The bytes that a transfer of this name from this peer must have, or -1 to refuse it. Asked
+  // before memory is allocated.
+  virtual int64_t expected_bytes(PeerId from, const BulkHeader& header) = 0;
+  virtual void on_bulk(PeerId from, const BulkHeader& header, BufferPtr bytes) = 0;
+  // The connection of an outbox to this peer was closed or refused; ZeroMQ goes on trying.
+  virtual void on_disconnected(PeerId peer) = 0;
+};
+
+class Transport {
+ public:
+  // Errors: kInvalid when the endpoint cannot be bound (in use: says so and how to choose another).
+  static Result<std::unique_ptr<Transport>> create(const TransportOptions& options);
+  ~Transport();
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+
+  // What peers connect to.
+  const std::string& control_endpoint() const;
+  const std::string& bulk_endpoint() const;
+
+  // Opens outboxes; a second call with other endpoints replaces them. Errors: kInvalid, a malformed
+  // endpoint.
+  Status connect(PeerId peer, const std::string& control_endpoint,
+                 const std::string& bulk_endpoint);
+  // Closes the outboxes and forgets the peer's streams; nothing queued is delivered later.
+  void disconnect(PeerId peer);
+
+  // Sends a Hello to an endpoint whose incarnation is not known yet (a stage looking for central),
+  // through an outbox of its own that keeps retrying the connection; repeated by the caller until
+  // answered. The next call with another endpoint closes the old outbox.
+  Status send_hello(const std::string& endpoint, const net::Hello& hello);
+
+  // From now on messages are stamped with this run and term. Streams start anew; transfers in
+  // progress are dropped on both sides. Frames of an older term or another run are dropped and
+  // counted.
+  void set_term(const RunId& run, uint64_t term);
+
+  // Sequenced, except Hello, Refuse, Heartbeat and Ack. A message to a peer that is not connected
+  // is dropped. The envelope is filled in here.
+  void send(PeerId to, net::Control message);
+  void send_bulk(PeerId to, const BulkName& name, ConstBufferPtr bytes, Priority priority);
+  // Bytes queued or unacknowledged for this peer on the bulk channel.
+  int64_t bulk_bytes_pending(PeerId peer) const;
+
+  // Waits until a socket or `wake_fd` is readable or `deadline` has come; handles what has arrived,
+  // acknowledges, resends what is overdue. Returns whether wake_fd is readable.
+  bool poll(TimeUs deadline, int wake_fd, TransportHandler* handler);
+
+  // Sends what is queued and waits until it is acknowledged, at most until `deadline`.
+  void flush(TimeUs deadline, TransportHandler* handler);
+
+  const TrafficCounts& traffic() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+  explicit Transport(std::unique_ptr<Impl> impl);
+};
+
+}  // namespace ft

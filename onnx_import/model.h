@@ -1,0 +1,96 @@
+#pragma once
+
+// Model: what is left of an ONNX file once ONNX is done with: values, nodes in execution order, and
+// layers. Shapes are physical (feature maps CNHW, see kernels/tensor.h) and bound to one batch size.
+// A Model is immutable after import and may be shared between threads.
+//
+// The same file imported with another batch size has the same values, nodes, layers, parameters and
+// ids; only shapes differ.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/op.h"
+#include "kernels/tensor.h"
+#include "runtime/base/buffer.h"
+
+namespace ft {
+
+using ValueId = int32_t;
+constexpr ValueId kNoValue = -1;
+
+enum class ValueKind : uint8_t {
+  kInput,       // the samples; one per model
+  kActivation,  // made by a node
+  kParameter,   // trained; belongs to the layer of its first consumer
+  kStatistic,   // a running statistic: moved by the forward pass (training-mode batch norm) or fixed
+  kUpdate,      // a node's output that is the next version of a statistic (Value::updates)
+  kConstant,    // known at import
+};
+
+struct Value {
+  std::string name;  // as in the file; copies of a shared initializer get a suffix
+  ValueKind kind = ValueKind::kActivation;
+  TensorType type;
+  // Initial bytes of a parameter or statistic, bytes of a constant; null otherwise. Row-major in
+  // the order of type.shape, which for parameters has the file's element order.
+  ConstBufferPtr data;
+  ValueId updates = kNoValue;  // kUpdate: the statistic
+  int32_t producer = -1;       // index of the node, -1 if none
+  std::vector<int32_t> consumers;  // indices of nodes, ascending; a node twice if it uses it twice
+  // A loss's gradient with respect to it is wanted: parameters, and activations that depend on one.
+  bool needs_gradient = false;
+};
+
+struct Node {
+  std::string name;  // as in the file, or made from the op and its output
+  const Op* op = nullptr;
+  Attributes attributes;  // of the physical op: axes are rewritten where the layout moved them
+  int opset = 0;
+  std::vector<ValueId> inputs;   // kNoValue where an optional input is left out
+  std::vector<ValueId> outputs;  // kNoValue where nobody wants it
+};
+
+// Nodes [node_first, node_last) between two neighbouring cut points.
+struct Layer {
+  std::string name;
+  int32_t node_first = 0;
+  int32_t node_last = 0;
+  std::vector<ValueId> parameters;  // owned: first used here; ascending
+  std::vector<ValueId> statistics;  // ascending
+};
+
+struct Model {
+  std::vector<Value> values;
+  std::vector<Node> nodes;    // in execution order
+  std::vector<Layer> layers;  // cover the nodes, in order
+  ValueId input = kNoValue;
+  ValueId output = kNoValue;
+  int64_t batch = 0;
+  Shape sample_shape;  // of one sample in logical order, e.g. {3, 32, 32}
+
+  int layer_count() const { return static_cast<int>(layers.size()); }
+  const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
+};
+
+// Layers [first, last).
+struct LayerRange {
+  int first = 0;
+  int last = 0;
+  bool operator==(const LayerRange&) const = default;
+  int count() const { return last - first; }
+};
+
+// What an OpRequest needs to know of a node's inputs. Constants point into the model.
+std::vector<OpInput> op_inputs(const Model& model, const Node& node);
+
+// Values that cross the cut before layer `cut` (made or owned before it, used at or after it),
+// ascending: activations, the model's input, tied parameters; constants never cross. For cut ==
+// layer_count() the model's output alone.
+std::vector<ValueId> crossing_values(const Model& model, int cut);
+
+// Bytes of the crossing values for one pass; with `gradients` only those that send one back.
+int64_t crossing_bytes(const Model& model, int cut, bool gradients);
+
+}  // namespace ft

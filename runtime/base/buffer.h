@@ -1,0 +1,42 @@
+#pragma once
+
+// Buffer: bytes that threads and messages share without copying. A buffer is written by the one
+// who made it and never after it was handed on; the last reference frees it.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace ft {
+
+// Enough for any vector unit, and a cache line.
+constexpr size_t kBufferAlignment = 64;
+
+class Buffer {
+ public:
+  // Uninitialised bytes. `size` may be 0.
+  explicit Buffer(size_t size);
+  ~Buffer();
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  size_t size() const { return size_; }
+  std::byte* data() { return data_; }
+  const std::byte* data() const { return data_; }
+  float* floats() { return reinterpret_cast<float*>(data_); }
+  const float* floats() const { return reinterpret_cast<const float*>(data_); }
+  std::span<std::byte> bytes() { return {data_, size_}; }
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  size_t size_;
+  std::byte* data_;
+};
+
+using BufferPtr = std::shared_ptr<Buffer>;
+using ConstBufferPtr = std::shared_ptr<const Buffer>;
+
+inline BufferPtr make_buffer(size_t size) { return std::make_shared<Buffer>(size); }
+
+}  // namespace ft

@@ -1,0 +1,95 @@
+#include "runtime/base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace ft {
+namespace {
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  ~FileDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Status write_all(int fd, std::span<const std::byte> bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return failed_error("%s: cannot write: %s", path.c_str(), std::strerror(errno));
+    }
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+  return Status();
+}
+
+}  // namespace
+
+Result<BufferPtr> read_file(const std::string& path, int64_t bytes_max) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) {
+    return invalid_error("%s: cannot open: %s", path.c_str(), std::strerror(errno));
+  }
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+    return invalid_error("%s: not a regular file", path.c_str());
+  }
+  if (info.st_size > bytes_max) {
+    return invalid_error("%s: %lld bytes are more than the limit of %lld", path.c_str(),
+                         static_cast<long long>(info.st_size), static_cast<long long>(bytes_max));
+  }
+  BufferPtr buffer = make_buffer(static_cast<size_t>(info.st_size));
+  size_t done = 0;
+  while (done < buffer->size()) {
+    const ssize_t got = ::read(file.get(), buffer->data() + done, buffer->size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      return invalid_error("%s: cannot read: %s", path.c_str(),
+                           got == 0 ? "the file shrank" : std::strerror(errno));
+    }
+    done += static_cast<size_t>(got);
+  }
+  return buffer;
+}
+
+Status write_file_atomic(const std::string& path, std::span<const std::byte> bytes) {
+  const std::string aside = path + ".tmp";
+  {
+    const FileDescriptor file(
+        ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (file.get() < 0) {
+      return failed_error("%s: cannot create: %s", aside.c_str(), std::strerror(errno));
+    }
+    FT_RETURN_IF_ERROR(write_all(file.get(), bytes, aside));
+    if (::fsync(file.get()) != 0) {
+      return failed_error("%s: cannot sync: %s", aside.c_str(), std::strerror(errno));
+    }
+  }
+  if (::rename(aside.c_str(), path.c_str()) != 0) {
+    return failed_error("%s: cannot rename to %s: %s", aside.c_str(), path.c_str(),
+                        std::strerror(errno));
+  }
+  const size_t slash = path.find_last_of('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const FileDescriptor parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (parent.get() < 0 || ::fsync(parent.get()) != 0) {
+    return failed_error("%s: cannot sync the directory: %s", directory.c_str(),
+                        std::strerror(errno));
+  }
+  return Status();
+}
+
+}  // namespace ft
