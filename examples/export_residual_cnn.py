@@ -2,7 +2,7 @@
 """Makes residual_cnn.onnx: a small residual CNN for Fashion-MNIST, as a training export.
 
   ./export_residual_cnn.py              writes residual_cnn.onnx beside this script
-  ./export_residual_cnn.py --train 3    trains it in PyTorch for 3 epochs instead, prints the accuracy
+  ./export_residual_cnn.py --train 3    trains it in PyTorch for 3 epochs, prints the accuracy
 
 Needs Debian's python3-torch, python3-onnx and dataset-fashion-mnist.
 """
@@ -10,6 +10,7 @@ import argparse
 import gzip
 import pathlib
 import time
+import warnings
 
 import numpy as np
 import onnx
@@ -22,7 +23,10 @@ SEED = 1
 
 
 class Residual(nn.Module):
-    """relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)); the shortcut is a 1x1 convolution if the shape changes."""
+    """relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)).
+
+    The shortcut is a 1x1 convolution with batch norm if the shape changes.
+    """
 
     def __init__(self, channels_in, channels, stride):
         super().__init__()
@@ -94,22 +98,26 @@ def train(epochs, learning_rate, batch, seed):
         with torch.no_grad():
             logits = torch.cat([model(part) for part in x_test.split(500)])
         correct = (logits.argmax(1) == y_test).sum().item()
-        print(f"epoch {epoch + 1}: test accuracy {100 * correct / len(y_test):.2f} %, {seconds:.1f} s", flush=True)
+        accuracy = 100 * correct / len(y_test)
+        print(f"epoch {epoch + 1}: test accuracy {accuracy:.2f} %, {seconds:.1f} s", flush=True)
 
 
 def export(path):
     model = residual_cnn().train()
+    warnings.filterwarnings("ignore")  # num_batches_tracked is not exported; nothing needs it
     torch.onnx.export(
         model, torch.zeros(2, 1, 28, 28), path, training=torch.onnx.TrainingMode.TRAINING,
         do_constant_folding=False, opset_version=14, input_names=["image"], output_names=["logits"],
         dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}})
     onnx.checker.check_model(onnx.load(path))
     parameters = sum(p.numel() for p in model.parameters())
-    print(f"{path}: {parameters} parameters, {forward_macs(residual_cnn()) / 1e6:.2f} M multiply-adds per image")
+    macs = forward_macs(residual_cnn()) / 1e6
+    print(f"{path}: {parameters} parameters, {macs:.2f} M multiply-adds per image")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=int, metavar="EPOCHS")
     parser.add_argument("--lr", type=float, default=0.05)
     parser.add_argument("--batch-size", type=int, default=64)

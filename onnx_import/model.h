@@ -14,6 +14,7 @@
 #include "kernels/op.h"
 #include "kernels/tensor.h"
 #include "runtime/base/buffer.h"
+#include "runtime/base/layer_range.h"
 
 namespace ft {
 
@@ -72,14 +73,6 @@ struct Model {
 
   int layer_count() const { return static_cast<int>(layers.size()); }
   const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
-};
-
-// Layers [first, last).
-struct LayerRange {
-  int first = 0;
-  int last = 0;
-  bool operator==(const LayerRange&) const = default;
-  int count() const { return last - first; }
 };
 
 // What an OpRequest needs to know of a node's inputs. Constants point into the model.

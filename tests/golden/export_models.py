@@ -7,7 +7,7 @@
 Forms of an export:
   train    TrainingMode.TRAINING, nothing folded: what a user exports to train with ftrun
   infer    the default export: constants folded, Conv+BatchNormalization fused, and initializers
-           of equal *value* merged through Identity (so the zero biases of squeezenet are one)
+           of equal *value* merged through Identity (squeezenet: one zero bias per length)
   frozen   TrainingMode.PRESERVE of model.eval(): BatchNormalization stays, with training_mode=0
 """
 import argparse
@@ -29,25 +29,47 @@ HERE = pathlib.Path(__file__).parent
 SEED = 1
 
 
+def he_init(model):
+    """PyTorch's own default lets a narrow model learn too little in 20 steps to test anything."""
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    return model
+
+
+def calm_init(model):
+    """For models with batch norm, which at PyTorch's initialisation amplify rounding in training:
+    large convolution weights (batch norm undoes the factor) turn slowly, a small head pulls less.
+    """
+    he_init(model)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.mul_(8)
+    head = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+    nn.init.normal_(head.weight, std=0.01)
+    return model
+
+
 def lenet(channels=(6, 12), hidden=(48, 32)):
-    return nn.Sequential(
+    return he_init(nn.Sequential(
         nn.Conv2d(1, channels[0], 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(channels[0], channels[1], 5), nn.ReLU(), nn.MaxPool2d(2),
         nn.Flatten(), nn.Linear(channels[1] * 25, hidden[0]), nn.ReLU(),
-        nn.Linear(hidden[0], hidden[1]), nn.ReLU(), nn.Linear(hidden[1], 10))
+        nn.Linear(hidden[0], hidden[1]), nn.ReLU(), nn.Linear(hidden[1], 10)))
 
 
 def mlp(dropout=None):
     drop = [] if dropout is None else [nn.Dropout(dropout)]
-    return nn.Sequential(
+    return he_init(nn.Sequential(
         nn.Flatten(), nn.Linear(784, 24), nn.ReLU(), *drop,
-        nn.Linear(24, 16), nn.Tanh(), *drop, nn.Linear(16, 10))
+        nn.Linear(24, 16), nn.Tanh(), *drop, nn.Linear(16, 10)))
 
 
 def vgg_bn():
     features = make_layers([8, "M", 16, "M", 24, 24, "M", 32, 32, "M"], batch_norm=True)
-    return nn.Sequential(
-        features, nn.Flatten(), nn.Linear(32 * 2 * 2, 48), nn.ReLU(True), nn.Linear(48, 10))
+    return calm_init(nn.Sequential(
+        features, nn.Flatten(), nn.Linear(32 * 2 * 2, 48), nn.ReLU(True), nn.Linear(48, 10)))
 
 
 def resnet18(widths=(8, 12, 16, 24)):
@@ -59,20 +81,18 @@ def resnet18(widths=(8, 12, 16, 24)):
     for i, width in enumerate(widths):
         setattr(model, f"layer{i + 1}", model._make_layer(BasicBlock, width, 2, min(i + 1, 2)))
     model.fc = nn.Linear(widths[-1], 10)
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return model
+    return calm_init(model)
 
 
-def mobilenetv2():
+def mobilenetv2(blocks=None):
     """torchvision's MobileNetV2 for 32x32: width 0.125, no stride in the stem, 64 last channels."""
-    model = tv.MobileNetV2(num_classes=10, width_mult=0.125, round_nearest=4, dropout=0.0)
+    model = tv.MobileNetV2(num_classes=10, width_mult=0.125, round_nearest=4, dropout=0.0,
+                           inverted_residual_setting=blocks)
     model.features[0][0].stride = (1, 1)
     channels = model.features[-1][0].in_channels
     model.features[-1] = Conv2dNormActivation(channels, 64, 1, activation_layer=nn.ReLU6)
     model.classifier[1] = nn.Linear(64, 10)
-    return model
+    return calm_init(model)
 
 
 def squeezenet():
@@ -87,9 +107,14 @@ def squeezenet():
     model.classifier[1] = nn.Conv2d(128, 10, 1)
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
-    return model
+            nn.init.zeros_(module.bias)  # as torchvision does; the infer export merges them
+    return he_init(model)
+
+
+def mobilenetv2_short():
+    """11 blocks instead of 17; (expansion, channels, repeats, stride)."""
+    return mobilenetv2([[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 2, 2], [6, 64, 2, 2],
+                        [6, 96, 1, 1], [6, 160, 2, 2], [6, 320, 1, 1]])
 
 
 class Tied(nn.Module):
@@ -97,7 +122,9 @@ class Tied(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.first, self.shared, self.last = nn.Linear(784, 24), nn.Linear(24, 24), nn.Linear(24, 10)
+        self.first = nn.Linear(784, 24)
+        self.shared = nn.Linear(24, 24)
+        self.last = nn.Linear(24, 10)
 
     def forward(self, x):
         x = F.relu(self.first(torch.flatten(x, 1)))
@@ -136,9 +163,10 @@ MODELS = {  # name: (builder, shape of one image)
     "vgg_bn": (vgg_bn, RGB32),
     "resnet18": (resnet18, RGB34),
     "mobilenetv2": (mobilenetv2, RGB32),
+    "mobilenetv2_short": (mobilenetv2_short, RGB32),
     "squeezenet": (squeezenet, RGB34),
-    "tied": (Tied, GREY),
-    "branches": (Branches, GREY),
+    "tied": (lambda: he_init(Tied()), GREY),
+    "branches": (lambda: he_init(Branches()), GREY),
 }
 
 FILES = [  # (model, form, opset, fixed batch or None for a symbolic one)
@@ -150,8 +178,8 @@ FILES = [  # (model, form, opset, fixed batch or None for a symbolic one)
     ("resnet18", "train", 13, None), ("resnet18", "train", 14, None),
     ("resnet18", "train", 17, 8), ("resnet18", "infer", 13, None),
     ("resnet18", "frozen", 14, None),
-    ("mobilenetv2", "train", 14, None), ("mobilenetv2", "train", 16, None),
-    ("mobilenetv2", "infer", 14, None), ("mobilenetv2", "frozen", 13, None),
+    ("mobilenetv2", "train", 14, None), ("mobilenetv2", "infer", 14, None),
+    ("mobilenetv2", "frozen", 13, None), ("mobilenetv2_short", "train", 16, None),
     ("squeezenet", "train", 14, None), ("squeezenet", "infer", 13, None),
     ("tied", "train", 14, None), ("tied", "infer", 13, 8),
     ("branches", "train", 13, 8), ("branches", "train", 14, None), ("branches", "infer", 14, None),
@@ -169,15 +197,24 @@ def file_name(name, form, opset, batch):
     return f"{name}_{form}_op{opset}{'' if batch is None else f'_fixed{batch}'}.onnx"
 
 
+def freeze_statistics(model, shape):
+    """Sets the running statistics to those of one random batch, as training would."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    model.train()(torch.rand(16, *shape))
+    for norm, momentum in zip(norms, momenta):
+        norm.momentum = momentum
+
+
 def build(name, form="train", table=MODELS):
-    """The seeded model in the mode its export describes. Frozen statistics are made uneven."""
+    """The seeded model in the mode its export describes."""
     torch.manual_seed(SEED)
-    model = table[name][0]()
+    builder, shape = table[name]
+    model = builder()
     if form == "frozen":
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                nn.init.normal_(module.running_mean, std=0.1)
-                nn.init.uniform_(module.running_var, 0.5, 1.5)
+        freeze_statistics(model, shape)
     return model.train(form == "train")
 
 

@@ -1,0 +1,200 @@
+#include <algorithm>
+
+#include "runtime/exec/storage_plan.h"
+
+namespace ft {
+namespace {
+
+// Where the gradient of a value stands while backward is planned.
+struct Gradient {
+  Location location;       // kNone: nothing has contributed yet
+  bool writable = false;   // false: received from the next stage, or shared with its message
+};
+
+class BackwardPlanner {
+ public:
+  BackwardPlanner(const Model& model, StoragePlan* storage, RangeProgram* program)
+      : model_(model), storage_(*storage), program_(*program), gradients_(model.values.size()) {}
+
+  void run() {
+    for (size_t i = 0; i < program_.received_gradients.size(); ++i) {
+      gradient(program_.received_gradients[i]).location = {Region::kReceivedGradient,
+                                                           static_cast<int32_t>(i), 0};
+    }
+    count_contributions();
+    for (int local = storage_.node_count() - 1; local >= 0; --local) plan_node(local);
+    finish_sent();
+    finish_parameters();
+  }
+
+ private:
+  Gradient& gradient(ValueId id) { return gradients_[static_cast<size_t>(id)]; }
+  int64_t bytes(ValueId id) const { return model_.value(id).type.bytes(); }
+  // Backward of local node n is step 2 * count - 1 - n of the timeline that forward began.
+  int step_of(int local) const { return 2 * storage_.node_count() - 1 - local; }
+  int producer_step(ValueId id) const {
+    const int local = model_.value(id).producer - storage_.node_first();
+    return step_of(std::max(local, 0));
+  }
+  bool wants_gradient(ValueId id) const {
+    return id != kNoValue && model_.value(id).needs_gradient;
+  }
+  int32_t sent_index(ValueId id) const {
+    const auto& sent = program_.sent_gradients;
+    const auto found = std::find(sent.begin(), sent.end(), id);
+    return found == sent.end() ? -1 : static_cast<int32_t>(found - sent.begin());
+  }
+
+  // How many node inputs of this range will add to each value's gradient.
+  void count_contributions() {
+    contributions_.assign(model_.values.size(), 0);
+    for (int local = 0; local < storage_.node_count(); ++local) {
+      for (const ValueId id : storage_.node(local).inputs) {
+        if (wants_gradient(id)) ++contributions_[static_cast<size_t>(id)];
+      }
+    }
+  }
+
+  // The place where a value's gradient is built up: it is sent, belongs to a parameter, or lives
+  // from now until the producer's backward has read it.
+  Location home(ValueId id, int step) {
+    const int32_t sent = sent_index(id);
+    if (sent >= 0) return {Region::kSentGradient, sent, 0};
+    if (model_.value(id).kind == ValueKind::kParameter) {
+      return storage_.state_location(id, Region::kParameterGradient);
+    }
+    return storage_.work(bytes(id), step, std::max(step, producer_step(id)));
+  }
+
+  // A value whose only gradient is the one of this node's output may take over its storage.
+  bool may_share(ValueId id) {
+    return contributions_[static_cast<size_t>(id)] == 1 &&
+           gradient(id).location.region == Region::kNone && sent_index(id) < 0 &&
+           model_.value(id).kind == ValueKind::kActivation;
+  }
+
+  // Adds `source` to the gradient of `id`, or copies it there when it is the first.
+  void contribute(ValueId id, const Location& source, int step, BackwardStep* backward) {
+    Gradient& target = gradient(id);
+    if (target.location.region == Region::kNone) {
+      target = {home(id, step), true};
+      backward->copies.push_back({source, target.location, bytes(id)});
+      return;
+    }
+    const Location sum = target.writable ? target.location : home(id, step);
+    backward->additions.push_back({target.location, source, sum, bytes(id) / 4});
+    target = {sum, true};
+  }
+
+  void plan_view(int local, const Gradient& grad_output) {
+    const ValueId input = storage_.node(local).inputs[0];
+    if (!wants_gradient(input)) return;
+    if (may_share(input)) {
+      gradient(input) = grad_output;
+      storage_.extend_work(grad_output.location, producer_step(input));
+      return;
+    }
+    BackwardStep backward;
+    contribute(input, grad_output.location, step_of(local), &backward);
+    program_.backward.push_back(std::move(backward));
+  }
+
+  void plan_node(int local) {
+    const Node& node = storage_.node(local);
+    if (node.outputs.empty() || node.outputs[0] == kNoValue) return;
+    const Gradient grad_output = gradient(node.outputs[0]);
+    const bool wanted = std::any_of(node.inputs.begin(), node.inputs.end(),
+                                    [this](ValueId id) { return wants_gradient(id); });
+    if (grad_output.location.region == Region::kNone || !wanted) return;
+    const KernelPlan& plan = storage_.plan(local);
+    if (plan.is_view) {
+      plan_view(local, grad_output);
+      return;
+    }
+    const int step = step_of(local);
+    BackwardStep backward;
+    backward.kernel = plan.kernel.get();
+    add_saved(local, &backward);
+    for (const ValueId id : node.outputs) {
+      backward.grad_outputs.push_back(id == kNoValue ? Location{} : gradient(id).location);
+    }
+    backward.workspace = storage_.work(plan.backward_workspace_bytes, step, step);
+    backward.grad_inputs.resize(node.inputs.size());
+    // From the last operand to the first, as from the last consumer to the first.
+    for (size_t i = node.inputs.size(); i-- > 0;) {
+      const ValueId id = node.inputs[i];
+      if (!wants_gradient(id)) continue;
+      Location& target = backward.grad_inputs[i];
+      if (gradient(id).location.region == Region::kNone) {
+        const bool in_place = i == 0 && plan.in_place && grad_output.writable &&
+                              grad_output.location.region == Region::kWork && may_share(id) &&
+                              bytes(id) == bytes(node.outputs[0]);
+        target = in_place ? grad_output.location : home(id, step);
+        if (in_place) storage_.extend_work(target, producer_step(id));
+        gradient(id) = {target, true};
+      } else {
+        target = storage_.work(bytes(id), step, step);
+        contribute(id, target, step, &backward);
+      }
+    }
+    program_.backward.push_back(std::move(backward));
+  }
+
+  void add_saved(int local, BackwardStep* backward) {
+    const Node& node = storage_.node(local);
+    const KernelPlan& plan = storage_.plan(local);
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const bool saved = (plan.saved_inputs >> i & 1U) != 0;
+      backward->inputs.push_back(saved ? storage_.location(node.inputs[i]) : Location{});
+    }
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      const bool saved = (plan.saved_outputs >> i & 1U) != 0;
+      backward->outputs.push_back(saved ? storage_.location(node.outputs[i]) : Location{});
+    }
+    backward->stash = storage_.stash_of(local);
+  }
+
+  // A tensor that only passes through sends the very gradient it received.
+  void finish_sent() {
+    program_.passed_gradients.assign(program_.sent_gradients.size(), -1);
+    for (size_t i = 0; i < program_.sent_gradients.size(); ++i) {
+      const Location location = gradient(program_.sent_gradients[i]).location;
+      if (location.region == Region::kReceivedGradient) {
+        program_.passed_gradients[i] = location.index;
+      } else if (location.region == Region::kNone) {
+        program_.empty_sent.push_back(static_cast<int32_t>(i));
+      }
+    }
+  }
+
+  void finish_parameters() {
+    for (int layer = program_.range.first; layer < program_.range.last; ++layer) {
+      for (const ValueId id : model_.layers[static_cast<size_t>(layer)].parameters) {
+        const Location at = storage_.state_location(id, Region::kParameterGradient);
+        const Location location = gradient(id).location;
+        if (location.region == Region::kReceivedGradient) {
+          BackwardStep backward;
+          backward.copies.push_back({location, at, bytes(id)});
+          program_.backward.push_back(std::move(backward));
+        } else if (location.region == Region::kNone) {
+          program_.unused_gradients.push_back(at);
+          program_.unused_gradient_bytes.push_back(bytes(id));
+        }
+      }
+    }
+  }
+
+  const Model& model_;
+  StoragePlan& storage_;
+  RangeProgram& program_;
+  std::vector<Gradient> gradients_;  // by ValueId
+  std::vector<int> contributions_;   // by ValueId
+};
+
+}  // namespace
+
+void plan_backward(const Model& model, StoragePlan* storage, RangeProgram* program) {
+  BackwardPlanner(model, storage, program).run();
+}
+
+}  // namespace ft

@@ -1,0 +1,303 @@
+#include "runtime/exec/range_executor.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ft {
+namespace {
+
+void add_arrays(const float* a, const float* b, float* target, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) target[i] = a[i] + b[i];
+}
+
+std::vector<const std::byte*> bases(const std::vector<ConstBufferPtr>& buffers) {
+  std::vector<const std::byte*> list;
+  list.reserve(buffers.size());
+  for (const ConstBufferPtr& buffer : buffers) {
+    list.push_back(buffer == nullptr ? nullptr : buffer->data());
+  }
+  return list;
+}
+
+std::vector<std::byte*> mutable_bases(const std::vector<BufferPtr>& buffers) {
+  std::vector<std::byte*> list;
+  list.reserve(buffers.size());
+  for (const BufferPtr& buffer : buffers) {
+    list.push_back(buffer == nullptr ? nullptr : buffer->data());
+  }
+  return list;
+}
+
+template <typename T>
+T* base_at(const std::vector<T*>& list, const Location& location) {
+  if (list.empty()) return nullptr;
+  return list[static_cast<size_t>(location.index)];
+}
+
+}  // namespace
+
+// The base addresses of one call.
+struct RangeExecutor::Frame {
+  const Model* model = nullptr;
+  std::byte* stash = nullptr;
+  std::byte* work = nullptr;
+  std::vector<const std::byte*> parameters;
+  std::vector<const std::byte*> statistics;
+  std::vector<const std::byte*> inputs;
+  std::vector<const std::byte*> saved_outputs;  // in backward: what forward wrote
+  std::vector<const std::byte*> received;
+  std::vector<std::byte*> outputs;
+  std::vector<std::byte*> next_statistics;
+  std::vector<std::byte*> parameter_gradients;
+  std::vector<std::byte*> sent;
+
+  const std::byte* read(const Location& location) const {
+    const std::byte* base = nullptr;
+    switch (location.region) {
+      case Region::kConstant:
+        return model->value(location.index).data->data();
+      case Region::kParameter:
+        base = base_at(parameters, location);
+        break;
+      case Region::kStatistic:
+        base = base_at(statistics, location);
+        break;
+      case Region::kInput:
+        base = base_at(inputs, location);
+        break;
+      case Region::kReceivedGradient:
+        base = base_at(received, location);
+        break;
+      case Region::kOutput:
+        if (!saved_outputs.empty()) {
+          base = base_at(saved_outputs, location);
+          break;
+        }
+        [[fallthrough]];
+      default:
+        return write(location);
+    }
+    return base == nullptr ? nullptr : base + location.offset;
+  }
+
+  std::byte* write(const Location& location) const {
+    std::byte* base = nullptr;
+    switch (location.region) {
+      case Region::kNone:
+        return nullptr;
+      case Region::kStash:
+        base = stash;
+        break;
+      case Region::kWork:
+        base = work;
+        break;
+      case Region::kOutput:
+        base = base_at(outputs, location);
+        break;
+      case Region::kNextStatistic:
+        base = base_at(next_statistics, location);
+        break;
+      case Region::kParameterGradient:
+        base = base_at(parameter_gradients, location);
+        break;
+      case Region::kSentGradient:
+        base = base_at(sent, location);
+        break;
+      default:
+        FT_CHECK(false);  // the others are read only
+    }
+    return base == nullptr ? nullptr : base + location.offset;
+  }
+
+  float* write_floats(const Location& location) const {
+    return reinterpret_cast<float*>(write(location));
+  }
+  const float* read_floats(const Location& location) const {
+    return reinterpret_cast<const float*>(read(location));
+  }
+  void copy(const CopyStep& step) const {
+    std::memcpy(write(step.target), read(step.source), static_cast<size_t>(step.bytes));
+  }
+};
+
+RangeExecutor::RangeExecutor(std::shared_ptr<const Model> model, std::vector<LayerLayout> layouts,
+                             ThreadPool* pool)
+    : model_(std::move(model)), layouts_(std::move(layouts)), pool_(pool) {}
+
+Result<std::unique_ptr<RangeExecutor>> RangeExecutor::create(std::shared_ptr<const Model> model,
+                                                             LayerRange range,
+                                                             std::vector<LayerLayout> layouts,
+                                                             ThreadPool* pool) {
+  std::unique_ptr<RangeExecutor> executor(
+      new RangeExecutor(std::move(model), std::move(layouts), pool));
+  FT_ASSIGN_OR_RETURN(executor->train_, compile_range(*executor->model_, range, executor->layouts_,
+                                                      Mode::kTrain));
+  FT_ASSIGN_OR_RETURN(executor->infer_, compile_range(*executor->model_, range, executor->layouts_,
+                                                      Mode::kInfer));
+  executor->work_ = make_buffer(static_cast<size_t>(
+      std::max(executor->train_->work_bytes, executor->infer_->work_bytes)));
+  return executor;
+}
+
+BufferPtr RangeExecutor::take_stash() {
+  if (free_stashes_.empty()) return make_buffer(static_cast<size_t>(train_->stash_bytes));
+  BufferPtr stash = std::move(free_stashes_.back());
+  free_stashes_.pop_back();
+  return stash;
+}
+
+// Null for a tensor that passes through: the message of the previous stage is sent on.
+std::vector<BufferPtr> RangeExecutor::make_outputs(const RangeProgram& program,
+                                                   const std::vector<ConstBufferPtr>& inputs) {
+  FT_CHECK(inputs.size() == program.inputs.size());
+  std::vector<BufferPtr> outputs(program.outputs.size());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (program.passed_outputs[i] >= 0) continue;
+    outputs[i] =
+        make_buffer(static_cast<size_t>(model_->value(program.outputs[i]).type.bytes()));
+  }
+  return outputs;
+}
+
+void RangeExecutor::run_forward(const RangeProgram& program, const Frame& frame,
+                                const StepId& step) {
+  std::vector<const void*> inputs;
+  std::vector<void*> outputs;
+  for (const ForwardStep& forward_step : program.forward) {
+    inputs.clear();
+    outputs.clear();
+    for (const Location& location : forward_step.inputs) inputs.push_back(frame.read(location));
+    for (const Location& location : forward_step.outputs) outputs.push_back(frame.write(location));
+    ForwardArgs args;
+    args.inputs = inputs;
+    args.outputs = outputs;
+    args.stash = frame.write(forward_step.stash);
+    args.workspace = frame.write(forward_step.workspace);
+    args.pool = pool_;
+    args.step = step;
+    forward_step.kernel->forward(args);
+  }
+  for (const CopyStep& copy : program.forward_copies) frame.copy(copy);
+}
+
+namespace {
+
+std::vector<ConstBufferPtr> with_passed(const std::vector<BufferPtr>& made,
+                                        const std::vector<int32_t>& passed,
+                                        const std::vector<ConstBufferPtr>& source) {
+  std::vector<ConstBufferPtr> all(made.begin(), made.end());
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (passed[i] >= 0) all[i] = source[static_cast<size_t>(passed[i])];
+  }
+  return all;
+}
+
+}  // namespace
+
+void RangeExecutor::forward(const LayerBuffers& parameters, const LayerBuffers& statistics,
+                            std::vector<ConstBufferPtr> inputs, const StepId& step,
+                            const std::vector<BufferPtr>& next_statistics, Slot* slot) {
+  slot->stash = take_stash();
+  slot->inputs = std::move(inputs);
+  const std::vector<BufferPtr> outputs = make_outputs(*train_, slot->inputs);
+  Frame frame;
+  frame.model = model_.get();
+  frame.stash = slot->stash->data();
+  frame.work = work_->data();
+  frame.parameters = bases(parameters);
+  frame.statistics = bases(statistics);
+  frame.inputs = bases(slot->inputs);
+  frame.outputs = mutable_bases(outputs);
+  frame.next_statistics = mutable_bases(next_statistics);
+  run_forward(*train_, frame, step);
+  slot->outputs = with_passed(outputs, train_->passed_outputs, slot->inputs);
+}
+
+std::vector<ConstBufferPtr> RangeExecutor::evaluate(const LayerBuffers& parameters,
+                                                    const LayerBuffers& statistics,
+                                                    std::vector<ConstBufferPtr> inputs) {
+  const std::vector<BufferPtr> outputs = make_outputs(*infer_, inputs);
+  Frame frame;
+  frame.model = model_.get();
+  frame.work = work_->data();
+  frame.parameters = bases(parameters);
+  frame.statistics = bases(statistics);
+  frame.inputs = bases(inputs);
+  frame.outputs = mutable_bases(outputs);
+  run_forward(*infer_, frame, StepId());
+  return with_passed(outputs, infer_->passed_outputs, inputs);
+}
+
+std::vector<ConstBufferPtr> RangeExecutor::backward(
+    const LayerBuffers& parameters, const LayerBuffers& statistics,
+    const std::vector<ConstBufferPtr>& received, const StepId& step,
+    const std::vector<BufferPtr>& parameter_gradients, Slot* slot) {
+  FT_CHECK(received.size() == train_->received_gradients.size());
+  std::vector<BufferPtr> sent(train_->sent_gradients.size());
+  for (size_t i = 0; i < sent.size(); ++i) {
+    if (train_->passed_gradients[i] >= 0) continue;
+    sent[i] =
+        make_buffer(static_cast<size_t>(model_->value(train_->sent_gradients[i]).type.bytes()));
+  }
+  Frame frame;
+  frame.model = model_.get();
+  frame.stash = slot->stash->data();
+  frame.work = work_->data();
+  frame.parameters = bases(parameters);
+  frame.statistics = bases(statistics);
+  frame.inputs = bases(slot->inputs);
+  frame.saved_outputs = bases(slot->outputs);
+  frame.received = bases(received);
+  frame.parameter_gradients = mutable_bases(parameter_gradients);
+  frame.sent = mutable_bases(sent);
+
+  for (size_t i = 0; i < train_->unused_gradients.size(); ++i) {
+    std::memset(frame.write(train_->unused_gradients[i]), 0,
+                static_cast<size_t>(train_->unused_gradient_bytes[i]));
+  }
+  for (const int32_t index : train_->empty_sent) {
+    BufferPtr& buffer = sent[static_cast<size_t>(index)];
+    std::memset(buffer->data(), 0, buffer->size());
+  }
+  std::vector<const void*> inputs;
+  std::vector<const void*> outputs;
+  std::vector<const float*> grad_outputs;
+  std::vector<float*> grad_inputs;
+  for (const BackwardStep& backward_step : train_->backward) {
+    if (backward_step.kernel != nullptr) {
+      inputs.clear();
+      outputs.clear();
+      grad_outputs.clear();
+      grad_inputs.clear();
+      for (const Location& location : backward_step.inputs) inputs.push_back(frame.read(location));
+      for (const Location& location : backward_step.outputs) {
+        outputs.push_back(frame.read(location));
+      }
+      for (const Location& location : backward_step.grad_outputs) {
+        grad_outputs.push_back(frame.read_floats(location));
+      }
+      for (const Location& location : backward_step.grad_inputs) {
+        grad_inputs.push_back(frame.write_floats(location));
+      }
+      BackwardArgs args;
+      args.inputs = inputs;
+      args.outputs = outputs;
+      args.grad_outputs = grad_outputs;
+      args.grad_inputs = grad_inputs;
+      args.stash = frame.write(backward_step.stash);
+      args.workspace = frame.write(backward_step.workspace);
+      args.pool = pool_;
+      args.step = step;
+      backward_step.kernel->backward(args);
+    }
+    for (const CopyStep& copy : backward_step.copies) frame.copy(copy);
+    for (const AddStep& addition : backward_step.additions) {
+      add_arrays(frame.read_floats(addition.a), frame.read_floats(addition.b),
+                 frame.write_floats(addition.target), addition.elements);
+    }
+  }
+  free_stashes_.push_back(std::move(slot->stash));
+  return with_passed(sent, train_->passed_gradients, received);
+}
+
+}  // namespace ft

@@ -1,0 +1,78 @@
+#pragma once
+
+// RangeExecutor runs a compiled range: it owns the arena and turns locations into pointers. It knows
+// nothing of batches in flight or versions: the caller (range_trainer.h) hands in the state to use
+// and a slot per micro-batch. One thread (the compute thread) owns it and the pool.
+
+#include <memory>
+#include <vector>
+
+#include "runtime/exec/range_program.h"
+
+namespace ft {
+
+// One micro-batch between forward and backward.
+struct Slot {
+  BufferPtr stash;
+  std::vector<ConstBufferPtr> inputs;   // by RangeProgram::inputs
+  std::vector<ConstBufferPtr> outputs;  // by RangeProgram::outputs
+};
+
+// Per layer of the range: what LayerState holds.
+using LayerBuffers = std::vector<ConstBufferPtr>;
+
+class RangeExecutor {
+ public:
+  // Errors: kInvalid when a node has no kernel for these shapes.
+  static Result<std::unique_ptr<RangeExecutor>> create(std::shared_ptr<const Model> model,
+                                                       LayerRange range,
+                                                       std::vector<LayerLayout> layouts,
+                                                       ThreadPool* pool);
+
+  const RangeProgram& train() const { return *train_; }
+  const RangeProgram& infer() const { return *infer_; }
+  int64_t work_bytes() const { return static_cast<int64_t>(work_->size()); }
+
+  // Forward of one micro-batch in training mode. `inputs` by train().inputs. Fills the slot;
+  // slot->outputs are what crosses the end of the range. `next_statistics` receives the statistics
+  // after this pass: buffers of the layout's size, already holding the old ones.
+  void forward(const LayerBuffers& parameters, const LayerBuffers& statistics,
+               std::vector<ConstBufferPtr> inputs, const StepId& step,
+               const std::vector<BufferPtr>& next_statistics, Slot* slot);
+
+  // Backward of the same micro-batch with the same parameters. `received` by
+  // train().received_gradients. Overwrites `parameter_gradients` (per layer, parameter_count
+  // floats) and returns the gradients to send, by train().sent_gradients. The slot's stash is
+  // returned to the executor.
+  std::vector<ConstBufferPtr> backward(const LayerBuffers& parameters,
+                                       const LayerBuffers& statistics,
+                                       const std::vector<ConstBufferPtr>& received,
+                                       const StepId& step,
+                                       const std::vector<BufferPtr>& parameter_gradients,
+                                       Slot* slot);
+
+  // Forward-only pass in inference mode; returns what crosses the end, by infer().outputs.
+  std::vector<ConstBufferPtr> evaluate(const LayerBuffers& parameters,
+                                       const LayerBuffers& statistics,
+                                       std::vector<ConstBufferPtr> inputs);
+
+ private:
+  struct Frame;
+
+  RangeExecutor(std::shared_ptr<const Model> model, std::vector<LayerLayout> layouts,
+                ThreadPool* pool);
+  void run_forward(const RangeProgram& program, const Frame& frame, const StepId& step);
+  std::vector<BufferPtr> make_outputs(const RangeProgram& program,
+                                      const std::vector<ConstBufferPtr>& inputs);
+  BufferPtr take_stash();
+
+  std::shared_ptr<const Model> model_;
+  std::vector<LayerLayout> layouts_;
+  ThreadPool* pool_;
+  std::unique_ptr<const RangeProgram> train_;
+  std::unique_ptr<const RangeProgram> infer_;
+  BufferPtr work_;
+  std::vector<BufferPtr> free_stashes_;
+};
+
+}  // namespace ft

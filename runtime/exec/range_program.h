@@ -1,0 +1,111 @@
+#pragma once
+
+// RangeProgram: the nodes of a range of layers compiled into steps with fixed storage, for one mode.
+//
+// Storage of a value, decided here once:
+// - a tensor that crosses the range's edges lives in a Buffer of its own, shared with the messages;
+// - what backward reads lives in the stash: one block per micro-batch in flight;
+// - the rest lives in the work block, which all micro-batches share, packed by lifetime;
+// - parameters, statistics and constants are read where they are.
+// Views and in-place results share their input's storage (a group).
+//
+// Gradients of a value with several consumers are added from the last consumer to the first,
+// wherever the cuts are (DESIGN 3): the gradient received for a value that crosses the end of the
+// range is the sum of the later consumers, and the local ones are added to it.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "onnx_import/model.h"
+#include "runtime/base/status.h"
+#include "runtime/exec/layer_state.h"
+
+namespace ft {
+
+enum class Region : uint8_t {
+  kNone,
+  kConstant,           // index: ValueId
+  kParameter,          // index: layer in the range; offset in its parameter buffer
+  kStatistic,          // likewise in its statistics
+  kNextStatistic,      // likewise in the version that forward writes
+  kInput,              // index: position in inputs
+  kOutput,             // index: position in outputs
+  kStash,
+  kWork,
+  kParameterGradient,  // index: layer in the range; offset in its gradient buffer
+  kReceivedGradient,   // index: position in received_gradients; read only
+  kSentGradient,       // index: position in sent_gradients
+};
+
+struct Location {
+  Region region = Region::kNone;
+  int32_t index = 0;
+  int64_t offset = 0;  // bytes
+};
+
+struct ForwardStep {
+  const Kernel* kernel = nullptr;
+  std::vector<Location> inputs;
+  std::vector<Location> outputs;
+  Location stash;
+  Location workspace;
+};
+
+struct CopyStep {
+  Location source;
+  Location target;
+  int64_t bytes = 0;
+};
+
+// target = a + b, elementwise; target may be a.
+struct AddStep {
+  Location a;
+  Location b;
+  Location target;
+  int64_t elements = 0;
+};
+
+struct BackwardStep {
+  const Kernel* kernel = nullptr;  // null: only copies and additions
+  std::vector<Location> inputs;
+  std::vector<Location> outputs;
+  std::vector<Location> grad_outputs;
+  std::vector<Location> grad_inputs;
+  Location stash;
+  Location workspace;
+  // After the kernel, in this order.
+  std::vector<CopyStep> copies;
+  std::vector<AddStep> additions;
+};
+
+struct RangeProgram {
+  LayerRange range;
+  Mode mode = Mode::kTrain;
+  std::vector<ValueId> inputs;              // cross the start of the range, ascending
+  std::vector<ValueId> outputs;             // cross its end
+  std::vector<ValueId> received_gradients;  // of outputs that need one
+  std::vector<ValueId> sent_gradients;      // of inputs that need one
+  std::vector<int32_t> passed_outputs;      // per output: position in inputs it is, or -1
+  std::vector<int32_t> passed_gradients;    // per sent gradient: position in received, or -1
+
+  std::vector<ForwardStep> forward;
+  std::vector<CopyStep> forward_copies;     // after the steps
+  std::vector<BackwardStep> backward;       // in order of execution
+  std::vector<Location> unused_gradients;   // parameters that no loss depends on: zeroed
+  std::vector<int64_t> unused_gradient_bytes;
+  std::vector<int32_t> empty_sent;          // sent gradients that nothing contributes to: zeroed
+
+  int64_t stash_bytes = 0;
+  int64_t work_bytes = 0;
+  double flops = 0;  // forward
+
+  std::vector<KernelPlan> plans;  // owns the kernels; by node - first node
+};
+
+// REQUIRES: 0 <= range.first < range.last <= model.layer_count(). `layouts` are the whole model's.
+Result<std::unique_ptr<const RangeProgram>> compile_range(const Model& model, LayerRange range,
+                                                          const std::vector<LayerLayout>& layouts,
+                                                          Mode mode);
+
+}  // namespace ft

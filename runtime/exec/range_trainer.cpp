@@ -1,0 +1,223 @@
+#include "runtime/exec/range_trainer.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace ft {
+
+RangeTrainer::RangeTrainer(std::shared_ptr<const Model> model, LayerRange range,
+                           const TrainerOptions& options, ThreadPool* pool)
+    : model_(std::move(model)), range_(range), options_(options), pool_(pool) {
+  for (int layer = 0; layer < model_->layer_count(); ++layer) {
+    layouts_.push_back(layer_layout(*model_, layer, options_.optimizer));
+  }
+  moves_statistics_.assign(static_cast<size_t>(range_.count()), false);
+  for (const Value& value : model_->values) {
+    if (value.kind != ValueKind::kUpdate) continue;
+    for (int layer = range_.first; layer < range_.last; ++layer) {
+      for (const ValueId id : model_->layers[static_cast<size_t>(layer)].statistics) {
+        if (id == value.updates) moves_statistics_[static_cast<size_t>(layer - range_.first)] = true;
+      }
+    }
+  }
+}
+
+Result<std::unique_ptr<RangeTrainer>> RangeTrainer::create(std::shared_ptr<const Model> model,
+                                                           LayerRange range,
+                                                           const TrainerOptions& options,
+                                                           ThreadPool* pool) {
+  FT_CHECK(options.batch_size == model->batch * options.micro_batches);
+  std::unique_ptr<RangeTrainer> trainer(
+      new RangeTrainer(std::move(model), range, options, pool));
+  FT_ASSIGN_OR_RETURN(trainer->executor_, RangeExecutor::create(trainer->model_, range,
+                                                                trainer->layouts_, pool));
+  trainer->gradients_ = trainer->make_gradients();
+  if (options.micro_batches > 1) trainer->micro_gradients_ = trainer->make_gradients();
+  return trainer;
+}
+
+void RangeTrainer::load(int64_t version, const std::vector<LayerState>& states) {
+  FT_CHECK(static_cast<int>(states.size()) == range_.count());
+  parameters_.clear();
+  statistics_.clear();
+  flights_.clear();
+  LayerBuffers& parameters = parameters_[version];
+  LayerBuffers& statistics = statistics_[version];
+  for (const LayerState& state : states) {
+    parameters.push_back(state.parameters);
+    statistics.push_back(state.statistics);
+  }
+  statistics_head_ = statistics;
+}
+
+StepId RangeTrainer::step_id(int64_t batch, int micro) const {
+  StepId step;
+  step.seed = options_.seed;
+  step.epoch = batch / options_.batches_per_epoch;
+  step.batch = batch;
+  step.row_first = micro * model_->batch;
+  return step;
+}
+
+// Copies of the statistics that the coming forward pass moves; null for the others.
+std::vector<BufferPtr> RangeTrainer::next_statistics() const {
+  std::vector<BufferPtr> next(statistics_head_.size());
+  for (size_t i = 0; i < next.size(); ++i) {
+    if (!moves_statistics_[i]) continue;
+    next[i] = make_buffer(statistics_head_[i]->size());
+    std::memcpy(next[i]->data(), statistics_head_[i]->data(), next[i]->size());
+  }
+  return next;
+}
+
+std::vector<BufferPtr> RangeTrainer::make_gradients() const {
+  std::vector<BufferPtr> gradients;
+  for (int local = 0; local < range_.count(); ++local) {
+    const int64_t count = layout(static_cast<size_t>(local)).parameter_count;
+    gradients.push_back(make_buffer(static_cast<size_t>(count) * 4));
+  }
+  return gradients;
+}
+
+LossResult RangeTrainer::loss_of(const Buffer& output, const Buffer& labels, int64_t rows,
+                                 float* grad_output) const {
+  const int64_t row_elements =
+      model_->value(model_->output).type.shape.element_count() / model_->batch;
+  const float scale = 1.0F / static_cast<float>(options_.batch_size);
+  if (options_.loss == LossKind::kMeanSquaredError) {
+    return mean_squared_error(output.floats(), labels.floats(), rows, row_elements, scale,
+                              grad_output, pool_);
+  }
+  return cross_entropy(output.floats(), reinterpret_cast<const int64_t*>(labels.data()), rows,
+                       row_elements, scale, grad_output, pool_);
+}
+
+Result<RangeTrainer::ForwardResult> RangeTrainer::forward(int64_t batch, int micro,
+                                                          int64_t version,
+                                                          std::vector<ConstBufferPtr> inputs,
+                                                          const ConstBufferPtr& labels) {
+  FT_CHECK(parameters_.count(version) != 0);
+  Flight& flight = flights_[{batch, micro}];
+  flight.version = version;
+  const std::vector<BufferPtr> moved = next_statistics();
+  executor_->forward(parameters_[version], statistics_head_, std::move(inputs),
+                     step_id(batch, micro), moved, &flight.slot);
+  for (size_t i = 0; i < moved.size(); ++i) {
+    if (moved[i] != nullptr) statistics_head_[i] = moved[i];
+  }
+  if (micro == options_.micro_batches - 1) statistics_[batch] = statistics_head_;
+
+  ForwardResult result;
+  if (!is_last()) {
+    result.outputs = flight.slot.outputs;
+    return result;
+  }
+  const Buffer& output = *flight.slot.outputs[0];
+  BufferPtr grad_output = make_buffer(output.size());
+  result.loss = loss_of(output, *labels, model_->batch, grad_output->floats());
+  flight.grad_output = grad_output;
+  if (result.loss.bad_row >= 0) {
+    return failed_error("batch %lld: the label of row %lld is outside the model's %lld classes",
+                        static_cast<long long>(batch), static_cast<long long>(result.loss.bad_row),
+                        static_cast<long long>(output.size() / 4 /
+                                               static_cast<size_t>(model_->batch)));
+  }
+  if (!std::isfinite(result.loss.loss_sum)) {
+    return failed_error(
+        "batch %lld: the loss is not finite; try a smaller --lr, or check the data for values that "
+        "are not numbers",
+        static_cast<long long>(batch));
+  }
+  return result;
+}
+
+std::vector<ConstBufferPtr> RangeTrainer::backward(int64_t batch, int micro,
+                                                   const std::vector<ConstBufferPtr>& received) {
+  const auto found = flights_.find({batch, micro});
+  FT_CHECK(found != flights_.end());
+  Flight flight = std::move(found->second);
+  flights_.erase(found);
+  std::vector<ConstBufferPtr> gradients = received;
+  if (is_last() && !executor_->train().received_gradients.empty()) {
+    gradients = {flight.grad_output};
+  }
+  const std::vector<BufferPtr>& target = micro == 0 ? gradients_ : micro_gradients_;
+  std::vector<ConstBufferPtr> sent =
+      executor_->backward(parameters_[flight.version], statistics_head_, gradients,
+                          step_id(batch, micro), target, &flight.slot);
+  if (micro > 0) {
+    for (size_t i = 0; i < gradients_.size(); ++i) {
+      float* sum = gradients_[i]->floats();
+      const float* part = micro_gradients_[i]->floats();
+      const int64_t count = layout(i).parameter_count;
+      for (int64_t k = 0; k < count; ++k) sum[k] += part[k];
+    }
+  }
+  return sent;
+}
+
+void RangeTrainer::step(int64_t batch, int64_t mean_from) {
+  const LayerBuffers& old = parameters_.at(batch - 1);
+  LayerBuffers next(old.size());
+  for (size_t i = 0; i < old.size(); ++i) {
+    const int64_t count = layout(i).parameter_count;
+    if (count == 0) {
+      next[i] = old[i];
+      continue;
+    }
+    BufferPtr made = make_buffer(old[i]->size());
+    const bool has_state = layout(i).slot_count > 0;
+    optimizer_step(options_.optimizer, count, old[i]->floats(), gradients_[i]->floats(),
+                   has_state ? old[i]->floats() + count : nullptr, made->floats(),
+                   has_state ? made->floats() + count : nullptr, pool_);
+    if (mean_from >= 0 && mean_from < batch) {
+      // The batch's own version comes last; it stands in `made`.
+      std::vector<float> sum(parameters_.at(mean_from)[i]->floats(),
+                             parameters_.at(mean_from)[i]->floats() + count);
+      for (int64_t version = mean_from + 1; version <= batch; ++version) {
+        const float* part =
+            version == batch ? made->floats() : parameters_.at(version)[i]->floats();
+        for (int64_t k = 0; k < count; ++k) sum[static_cast<size_t>(k)] += part[k];
+      }
+      const auto versions = static_cast<float>(batch - mean_from + 1);
+      for (int64_t k = 0; k < count; ++k) made->floats()[k] = sum[static_cast<size_t>(k)] / versions;
+    }
+    next[i] = std::move(made);
+  }
+  parameters_[batch] = std::move(next);
+}
+
+Result<RangeTrainer::EvaluationResult> RangeTrainer::evaluate(int64_t version,
+                                                              std::vector<ConstBufferPtr> inputs,
+                                                              const ConstBufferPtr& labels,
+                                                              int64_t rows) {
+  FT_CHECK(parameters_.count(version) != 0 && statistics_.count(version) != 0);
+  EvaluationResult result;
+  result.outputs =
+      executor_->evaluate(parameters_[version], statistics_[version], std::move(inputs));
+  if (is_last()) {
+    result.loss = loss_of(*result.outputs[0], *labels, rows, nullptr);
+    if (result.loss.bad_row >= 0) {
+      return failed_error("evaluation: the label of row %lld is outside the model's classes",
+                          static_cast<long long>(result.loss.bad_row));
+    }
+  }
+  return result;
+}
+
+LayerState RangeTrainer::state(int layer, int64_t version) const {
+  const auto local = static_cast<size_t>(layer - range_.first);
+  return {parameters_.at(version)[local], statistics_.at(version)[local]};
+}
+
+void RangeTrainer::retain(int64_t oldest, const std::set<int64_t>& cuts) {
+  const auto drop = [&](std::map<int64_t, LayerBuffers>* versions) {
+    for (auto it = versions->begin(); it != versions->end() && it->first < oldest;) {
+      it = cuts.count(it->first) != 0 ? std::next(it) : versions->erase(it);
+    }
+  };
+  drop(&parameters_);
+  drop(&statistics_);
+}
+
+}  // namespace ft

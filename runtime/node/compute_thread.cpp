@@ -1,0 +1,157 @@
+#include "runtime/node/compute_thread.h"
+
+#include <chrono>
+#include <set>
+
+#include "onnx_import/import.h"
+#include "runtime/base/digest.h"
+#include "runtime/pipeline/schedule.h"
+
+namespace ft {
+
+TrainerOptions trainer_options(const net::Training& training) {
+  TrainerOptions options;
+  options.optimizer.learning_rate = training.optimizer().learning_rate();
+  options.optimizer.momentum = training.optimizer().momentum();
+  options.optimizer.weight_decay = training.optimizer().weight_decay();
+  options.optimizer.nesterov = training.optimizer().nesterov();
+  options.loss = training.loss() == net::kMeanSquaredError ? LossKind::kMeanSquaredError
+                                                           : LossKind::kCrossEntropy;
+  options.batch_size = training.batch_size();
+  options.micro_batches = micro_count(training);
+  options.seed = training.seed();
+  options.batches_per_epoch = training.batches_per_epoch();
+  return options;
+}
+
+int64_t label_row_bytes(const net::Training& training, const Model& model) {
+  if (training.loss() == net::kCrossEntropy) return 8;
+  return model.value(model.output).type.bytes() / model.batch;
+}
+
+Result<std::shared_ptr<const Model>> import_for(const net::Training& training,
+                                                const Buffer& model_file) {
+  ImportOptions options;
+  options.batch = training.batch_size() / micro_count(training);
+  FT_ASSIGN_OR_RETURN(Model model, import_model(model_file.bytes(), options));
+  return std::shared_ptr<const Model>(std::make_shared<Model>(std::move(model)));
+}
+
+ComputeThread::ComputeThread(const ComputeOptions& options, Mailbox<TaskResult>* results)
+    : options_(options), results_(*results), thread_([this] { loop(); }) {}
+
+ComputeThread::~ComputeThread() {
+  tasks_.close();
+  thread_.join();
+}
+
+void ComputeThread::loop() {
+  pool_ = std::make_unique<ThreadPool>(options_.threads);
+  while (std::optional<Task> task = tasks_.take()) {
+    const TimeUs started = monotonic_now_us();
+    const TimeUs cpu_started = thread_cpu_now_us() + pool_->worker_cpu_us();
+    TaskResult result;
+    result.kind = task->kind;
+    result.term = task->term;
+    result.batch = task->batch;
+    result.micro = task->micro;
+    result.version = task->version;
+    result.layer = task->layer;
+    run(*task, &result);
+    if (options_.slowdown > 1.0) {
+      const TimeUs cpu = thread_cpu_now_us() + pool_->worker_cpu_us() - cpu_started;
+      const auto pause = static_cast<int64_t>((options_.slowdown - 1.0) * static_cast<double>(cpu));
+      std::this_thread::sleep_for(std::chrono::microseconds(pause));
+    }
+    result.busy_us = monotonic_now_us() - started;
+    results_.put(std::move(result));
+  }
+  trainer_.reset();
+  pool_.reset();
+}
+
+void ComputeThread::run(const Task& task, TaskResult* result) {
+  switch (task.kind) {
+    case TaskKind::kConfigure:
+      result->status = configure(task, result);
+      break;
+    case TaskKind::kForward:
+      result->status = forward(task, result);
+      break;
+    case TaskKind::kBackward:
+      result->tensors = trainer_->backward(task.batch, task.micro, task.tensors);
+      break;
+    case TaskKind::kStep:
+      trainer_->step(task.batch, task.mean_from);
+      trainer_->retain(task.retain_oldest,
+                       std::set<int64_t>(task.retain_cuts.begin(), task.retain_cuts.end()));
+      break;
+    case TaskKind::kEvaluate:
+      result->status = evaluate(task, result);
+      break;
+    case TaskKind::kSnapshot:
+      result->tensors = {to_snapshot(trainer_->state(task.layer, task.version))};
+      break;
+  }
+}
+
+Status ComputeThread::configure(const Task& task, TaskResult* result) {
+  if (task.model != nullptr) options_.model_file = task.model;
+  FT_CHECK(options_.model_file != nullptr);
+  const Sha256 digest = sha256(options_.model_file->bytes());
+  if (std::string(digest.begin(), digest.end()) != task.assign.model_sha256()) {
+    return refused_error("the model file received has another SHA-256 than announced");
+  }
+  FT_ASSIGN_OR_RETURN(model_, import_for(task.assign.training(), *options_.model_file));
+  const net::LayerRange& range = task.assign.stages(task.stage).range();
+  if (range.last() > model_->layer_count()) {
+    return refused_error("layers [%d, %d) assigned, but the model has %d", range.first(),
+                         range.last(), model_->layer_count());
+  }
+  trainer_.reset();  // its memory first
+  FT_ASSIGN_OR_RETURN(trainer_,
+                      RangeTrainer::create(model_, {range.first(), range.last()},
+                                           trainer_options(task.assign.training()), pool_.get()));
+  std::vector<LayerState> states;
+  for (int layer = range.first(); layer < range.last(); ++layer) {
+    states.push_back(
+        initial_state(*model_, layer, trainer_->layouts()[static_cast<size_t>(layer)]));
+  }
+  trainer_->load(task.version, states);
+  label_row_bytes_ = label_row_bytes(task.assign.training(), *model_);
+  const RangeProgram& program = trainer_->executor().train();
+  result->inputs = program.inputs;
+  result->outputs = program.outputs;
+  result->received_gradients =
+      trainer_->is_last() ? std::vector<int32_t>() : program.received_gradients;
+  result->sent_gradients = program.sent_gradients;
+  return Status();
+}
+
+Status ComputeThread::forward(const Task& task, TaskResult* result) {
+  FT_ASSIGN_OR_RETURN(RangeTrainer::ForwardResult made,
+                      trainer_->forward(task.batch, task.micro, task.version, task.tensors,
+                                        task.labels));
+  result->tensors = std::move(made.outputs);
+  result->loss_sum = made.loss.loss_sum;
+  result->correct = made.loss.correct;
+  result->rows = model_->batch;
+  return Status();
+}
+
+// The labels of the last evaluation batch may be fewer than the model's rows: the rest is padding.
+Status ComputeThread::evaluate(const Task& task, TaskResult* result) {
+  int64_t rows = model_->batch;
+  if (task.labels != nullptr) {
+    rows = static_cast<int64_t>(task.labels->size()) / label_row_bytes_;
+  }
+  FT_ASSIGN_OR_RETURN(RangeTrainer::EvaluationResult made,
+                      trainer_->evaluate(task.version, task.tensors, task.labels, rows));
+  result->tensors = std::move(made.outputs);
+  result->loss_sum = made.loss.loss_sum;
+  result->correct = made.loss.correct;
+  result->rows = rows;
+  return Status();
+}
+
+}  // namespace ft

@@ -1,0 +1,58 @@
+#pragma once
+
+// The compute thread: owns the pool and the RangeTrainer, takes one Task at a time and answers with
+// a TaskResult. It never touches a socket.
+
+#include <memory>
+#include <thread>
+
+#include "runtime/exec/range_trainer.h"
+#include "runtime/node/mailbox.h"
+#include "runtime/pipeline/step.h"
+
+namespace ft {
+
+struct ComputeOptions {
+  int threads = 1;
+  double slowdown = 1.0;         // after each task sleep (slowdown - 1) times its CPU time
+  ConstBufferPtr model_file;     // null until central has sent it
+};
+
+class ComputeThread {
+ public:
+  // Results go to `results`, which must outlive the thread.
+  ComputeThread(const ComputeOptions& options, Mailbox<TaskResult>* results);
+  ~ComputeThread();
+  ComputeThread(const ComputeThread&) = delete;
+  ComputeThread& operator=(const ComputeThread&) = delete;
+
+  void submit(Task task) { tasks_.put(std::move(task)); }
+
+ private:
+  void loop();
+  void run(const Task& task, TaskResult* result);
+  Status configure(const Task& task, TaskResult* result);
+  Status forward(const Task& task, TaskResult* result);
+  Status evaluate(const Task& task, TaskResult* result);
+
+  ComputeOptions options_;
+  Mailbox<TaskResult>& results_;
+  Mailbox<Task> tasks_;
+  std::unique_ptr<ThreadPool> pool_;
+  std::shared_ptr<const Model> model_;
+  std::unique_ptr<RangeTrainer> trainer_;
+  int64_t label_row_bytes_ = 8;
+  std::thread thread_;  // last: it uses the others
+};
+
+// What a Training message says, as the executor wants it.
+TrainerOptions trainer_options(const net::Training& training);
+
+// Bytes of one row's label: an int64 class, or the float32 targets.
+int64_t label_row_bytes(const net::Training& training, const Model& model);
+
+// The model bound to the rows of one micro-batch. Errors: kInvalid.
+Result<std::shared_ptr<const Model>> import_for(const net::Training& training,
+                                                const Buffer& model_file);
+
+}  // namespace ft

@@ -1,0 +1,332 @@
+#include "runtime/node/options.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "runtime/node/version.h"
+
+namespace ft {
+namespace {
+
+constexpr int kThreadsMax = 256;
+constexpr int kStagesMax = 64;
+
+// What CLI11 fills as text before it is checked.
+struct Texts {
+  std::string role = "solo";
+  std::string schedule = "async";
+  std::string shuffle = "on";
+  std::string optimizer = "sgd";
+  std::string lr_schedule = "constant";
+  std::string wire = "fp32";
+  std::string loss = "cross-entropy";
+  std::string failure_timeout = "1s";
+  std::string heartbeat = "250ms";
+  std::string progress = "auto";
+};
+
+using Choices = std::vector<std::string>;
+
+void add_data(CLI::App* app, Options* o) {
+  app->add_option("--data", o->data,
+                  "fashion-mnist, idx:DIR, cifar10:DIR, npy:X,Y, synthetic:SHAPE:CLASSES[:COUNT]")
+      ->type_name("SPEC");
+  app->add_option("--batch-size", o->batch_size, "Samples per batch")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+  app->add_option("--seed", o->seed, "Decides order, dropout and synthetic data");
+  app->add_option("--threads", o->threads, "Threads for kernels (all cores)")
+      ->check(CLI::Range(1, kThreadsMax));
+}
+
+void add_cluster(CLI::App* app, Options* o, Texts* t) {
+  const char* group = "Cluster";
+  app->add_option("--role", t->role,
+                  "solo: one device; central: waits for stages; stage: serves layers; local: central "
+                  "and stages as processes of this machine")
+      ->check(CLI::IsMember(Choices{"solo", "central", "stage", "local"}))
+      ->group(group);
+  app->add_option("--stages", o->stages, "local: pipeline stages, central's own included")
+      ->check(CLI::Range(1, kStagesMax))
+      ->group(group);
+  app->add_option("--workers", o->workers, "central: stages to wait for before it starts")
+      ->check(CLI::Range(0, kStagesMax))
+      ->group(group);
+  app->add_option("--listen", o->listen,
+                  "tcp://HOST:PORT (central: tcp://127.0.0.1:7117; stage: a free port)")
+      ->group(group);
+  app->add_option("--central", o->central, "stage: where central listens")->group(group);
+  app->add_option("--advertise", o->advertise, "Host name or address to tell the others")
+      ->group(group);
+  app->add_option("--name", o->name, "This device's name (the host's)")->group(group);
+  app->add_option("--partition", o->partition,
+                  "dynamic, even, or fixed:3,9 (cuts before layers 3 and 9)")
+      ->group(group);
+  app->add_option("--failure-timeout", t->failure_timeout, "Silence that counts as a failure")
+      ->group(group);
+  app->add_option("--heartbeat", t->heartbeat, "Interval of signs of life")->group(group);
+  app->add_option("--slowdown", o->slowdown,
+                  "Experiments: after each task sleep (X-1) times its CPU time; a list sets local's "
+                  "stages")
+      ->delimiter(',')
+      ->check(CLI::Range(1.0, 1e4))
+      ->group(group);
+  app->add_flag("--insecure", o->insecure,
+                "Endpoints other than loopback without keys: anybody on the network can read, change "
+                "and join the run")
+      ->group(group);
+  app->add_flag("--dies-with-parent", o->dies_with_parent)->group("");
+}
+
+void add_training(CLI::App* app, Options* o, Texts* t) {
+  const char* group = "Training";
+  app->add_option("--schedule", t->schedule,
+                  "async: 1F1B, a step per batch; sync: bit-identical to one device")
+      ->check(CLI::IsMember(Choices{"sync", "async"}))
+      ->group(group);
+  app->add_option("--micro-batches", o->micro_batches, "sync: parts of a batch")
+      ->check(CLI::Range(1, 4096))
+      ->group(group);
+  app->add_option("--aggregate-every", o->aggregate_every,
+                  "async: average the stashed versions every K batches (0: off)")
+      ->check(CLI::Range(0, 1 << 20))
+      ->group(group);
+  app->add_option("--epochs", o->epochs, "Passes over the data")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->group(group);
+  app->add_option("--batches", o->batches, "Stop after that many batches")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->group(group);
+  app->add_option("--shuffle", t->shuffle, "on, or off: samples in file order")
+      ->check(CLI::IsMember(Choices{"on", "off"}))
+      ->group(group);
+  app->add_option("--optimizer", t->optimizer, "sgd")->group(group);
+  app->add_option("--lr", o->optimizer.learning_rate, "Learning rate")->group(group);
+  app->add_option("--momentum", o->optimizer.momentum, "SGD's momentum")->group(group);
+  app->add_flag("--nesterov", o->optimizer.nesterov, "Nesterov's momentum")->group(group);
+  app->add_option("--weight-decay", o->optimizer.weight_decay, "L2 decay")->group(group);
+  app->add_option("--lr-schedule", t->lr_schedule, "constant")->group(group);
+  app->add_option("--wire", t->wire, "Activations and gradients on the wire: fp32")->group(group);
+  app->add_option("--loss", t->loss, "Loss on the model's output")
+      ->check(CLI::IsMember(Choices{"cross-entropy", "mse"}))
+      ->group(group);
+  app->add_option("--replicate-every", o->replicate_every, "Batches per cut")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->group(group);
+  app->add_option("--global-every", o->global_every, "Cuts per checkpoint")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->group(group);
+}
+
+void add_output(CLI::App* app, Options* o, Texts* t) {
+  const char* group = "Output";
+  app->add_option("--run-dir", o->run_dir, "Where journal, checkpoint and events go")
+      ->group(group);
+  app->add_option("--progress", t->progress, "auto, bar, lines, json, none")
+      ->check(CLI::IsMember(Choices{"auto", "bar", "lines", "json", "none"}))
+      ->group(group);
+  app->add_option("--export", o->export_path, "Write the trained model there at the end")
+      ->group(group);
+}
+
+Status check_values(const Texts& t, Options* o) {
+  o->role = t.role == "central" ? Role::kCentral
+            : t.role == "stage" ? Role::kStage
+            : t.role == "local" ? Role::kLocal
+                                : Role::kSolo;
+  o->sync = t.schedule == "sync";
+  o->shuffle = t.shuffle == "on";
+  o->loss = t.loss == "mse" ? LossKind::kMeanSquaredError : LossKind::kCrossEntropy;
+  static constexpr struct {
+    const char* name;
+    ProgressMode mode;
+  } kModes[] = {{"auto", ProgressMode::kAuto},
+                {"bar", ProgressMode::kBar},
+                {"lines", ProgressMode::kLines},
+                {"json", ProgressMode::kJson},
+                {"none", ProgressMode::kNone}};
+  for (const auto& mode : kModes) {
+    if (t.progress == mode.name) o->progress = mode.mode;
+  }
+  if (t.optimizer != "sgd") {
+    return invalid_error("--optimizer %s: not available; use sgd", t.optimizer.c_str());
+  }
+  if (t.lr_schedule != "constant") {
+    return invalid_error("--lr-schedule %s: not available; use constant", t.lr_schedule.c_str());
+  }
+  if (t.wire != "fp32") {
+    return invalid_error(t.wire == "fp16" && o->sync
+                             ? "--wire %s: refused with --schedule sync, which promises exact bits; "
+                               "use fp32"
+                             : "--wire %s: not available; use fp32",
+                         t.wire.c_str());
+  }
+  const OptimizerOptions& sgd = o->optimizer;
+  if (!std::isfinite(sgd.learning_rate) || sgd.learning_rate < 0) {
+    return invalid_error("--lr: must be a finite number of at least 0");
+  }
+  if (!std::isfinite(sgd.momentum) || sgd.momentum < 0 || sgd.momentum >= 1) {
+    return invalid_error("--momentum: must be at least 0 and below 1");
+  }
+  if (!std::isfinite(sgd.weight_decay) || sgd.weight_decay < 0) {
+    return invalid_error("--weight-decay: must be a finite number of at least 0");
+  }
+  if (sgd.nesterov && sgd.momentum == 0) {
+    return invalid_error("--nesterov: needs a --momentum above 0");
+  }
+  if (o->sync && o->batch_size % o->micro_batches != 0) {
+    return invalid_error("--micro-batches %d does not divide --batch-size %lld; choose a divisor",
+                         o->micro_batches, static_cast<long long>(o->batch_size));
+  }
+  if (o->sync && o->aggregate_every > 0) {
+    return invalid_error("--aggregate-every: belongs to --schedule async");
+  }
+  const bool fixed = o->partition.rfind("fixed:", 0) == 0;
+  if (!fixed && o->partition != "dynamic" && o->partition != "even") {
+    return invalid_error("--partition %s: must be dynamic, even, or fixed:CUTS such as fixed:3,9",
+                         o->partition.c_str());
+  }
+  FT_ASSIGN_OR_RETURN(o->failure_timeout_us, parse_duration(t.failure_timeout));
+  FT_ASSIGN_OR_RETURN(o->heartbeat_us, parse_duration(t.heartbeat));
+  if (o->heartbeat_us * 2 > o->failure_timeout_us) {
+    return invalid_error("--heartbeat must be at most half of --failure-timeout");
+  }
+  return Status();
+}
+
+Status check_train(Options* o) {
+  if (o->role == Role::kStage) return Status();
+  if (o->model.empty()) return invalid_error("no model given; usage: ftrun MODEL.onnx [options]");
+  if (o->data.empty()) {
+    return invalid_error("--data is missing; say fashion-mnist, idx:DIR, cifar10:DIR, npy:X,Y or "
+                         "synthetic:SHAPE:CLASSES");
+  }
+  return Status();
+}
+
+void set_defaults(Options* o) {
+  if (o->name.empty()) {
+    char host[256] = {};
+    ::gethostname(host, sizeof(host) - 1);
+    o->name = host[0] != '\0' ? host : "device";
+  }
+  if (o->listen.empty()) {
+    o->listen = o->role == Role::kCentral ? "tcp://127.0.0.1:7117" : "tcp://127.0.0.1:*";
+  }
+}
+
+}  // namespace
+
+Result<TimeUs> parse_duration(const std::string& text) {
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  const std::string unit(rest, end);
+  const double scale = unit == "us" ? 1 : unit == "ms" ? 1e3 : unit == "s" ? 1e6
+                       : unit == "m" ? 60e6 : 0;
+  if (error != std::errc() || scale == 0 || !(value > 0) || value * scale > 1e12) {
+    return invalid_error("'%s' is no duration; write 250ms, 1s or 2.5s", text.c_str());
+  }
+  return static_cast<TimeUs>(value * scale);
+}
+
+Result<Options> parse_options(int argc, const char* const* argv) {
+  Options o;
+  Texts t;
+  CLI::App app(
+      "Trains ONNX models on a handful of unequal devices, as a fault-tolerant pipeline.", "ftrun");
+  app.usage("ftrun MODEL.onnx [--role solo|central|stage|local] [options]\n"
+            "ftrun inspect|plan|eval MODEL.onnx ...   ftrun export|replay RUN_DIR ...\n"
+            "ftrun keygen   ftrun doctor");
+  app.set_version_flag("--version", version_text());
+  app.get_formatter()->column_width(34);
+  app.option_defaults()->always_capture_default();
+  app.footer("Exit codes: 0 done, 1 training failed, 2 bad usage, model or data, 3 refused by the "
+             "other side, 130 interrupted.");
+
+  const std::string first = argc > 1 ? argv[1] : "";
+  static constexpr struct {
+    const char* name;
+    Command command;
+  } kCommands[] = {{"inspect", Command::kInspect}, {"plan", Command::kPlan},
+                   {"eval", Command::kEval},       {"export", Command::kExport},
+                   {"replay", Command::kReplay},   {"keygen", Command::kKeygen},
+                   {"doctor", Command::kDoctor}};
+  for (const auto& known : kCommands) {
+    if (first == known.name) o.command = known.command;
+  }
+  CLI::App* sub = &app;
+  if (o.command != Command::kTrain) {
+    static constexpr const char* kSummaries[] = {
+        "", "Layers, parameters, FLOPs, bytes at each cut, unsupported ops",
+        "Partition, predicted speed and memory", "Loss and accuracy of a model",
+        "Trained weights as an inference ONNX model",
+        "Train again by a run's record in one process and print weights_sha256",
+        "Make a key pair", "What this machine has and whether ftrun works on it"};
+    sub = app.add_subcommand(first, kSummaries[static_cast<size_t>(o.command)]);
+  }
+  switch (o.command) {
+    case Command::kTrain:
+      app.add_option("MODEL.onnx", o.model, "The model, as exported by PyTorch");
+      add_data(&app, &o);
+      add_cluster(&app, &o, &t);
+      add_training(&app, &o, &t);
+      add_output(&app, &o, &t);
+      break;
+    case Command::kInspect:
+      sub->add_option("MODEL.onnx", o.model, "The model")->required();
+      sub->add_flag("--json", o.json, "As one JSON object");
+      sub->add_option("--batch-size", o.batch_size, "Rows the byte counts are for");
+      break;
+    case Command::kPlan:
+      sub->add_option("MODEL.onnx", o.model, "The model")->required();
+      sub->add_option("--devices", o.devices, "TOML file of devices")->required();
+      break;
+    case Command::kEval:
+      sub->add_option("MODEL.onnx", o.model, "The model")->required();
+      add_data(sub, &o);
+      sub->add_option("--loss", t.loss, "cross-entropy or mse")
+          ->check(CLI::IsMember(Choices{"cross-entropy", "mse"}));
+      sub->add_option("--logits", o.logits, "Write the outputs of all samples as a .npy file");
+      sub->add_flag("--json", o.json, "As one JSON object");
+      break;
+    case Command::kExport:
+    case Command::kReplay:
+      sub->add_option("RUN_DIR", o.run, "A run directory")->required();
+      if (o.command == Command::kExport) {
+        sub->add_option("-o,--output", o.output, "The file to write")->required();
+      } else {
+        sub->add_option("--threads", o.threads, "Threads for kernels (all cores)")
+            ->check(CLI::Range(1, kThreadsMax));
+        sub->add_flag("--json", o.json, "As one JSON object");
+      }
+      break;
+    default:
+      break;
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    o.command = Command::kHelp;
+    o.help = app.help();
+    return o;
+  } catch (const CLI::CallForVersion&) {
+    o.command = Command::kHelp;
+    o.help = version_text() + "\n";
+    return o;
+  } catch (const CLI::ParseError& error) {
+    return invalid_error("%s; see ftrun %s--help", error.what(),
+                         sub == &app ? "" : (first + " ").c_str());
+  }
+  o.epochs_given = o.command == Command::kTrain && app.count("--epochs") > 0;
+  FT_RETURN_IF_ERROR(check_values(t, &o));
+  if (o.command == Command::kTrain) FT_RETURN_IF_ERROR(check_train(&o));
+  if (o.command == Command::kEval && o.data.empty()) return invalid_error("--data is missing");
+  set_defaults(&o);
+  return o;
+}
+
+}  // namespace ft

@@ -1,0 +1,175 @@
+#include "runtime/observe/display.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "runtime/base/log.h"
+#include "runtime/base/status.h"
+
+namespace ft {
+namespace {
+
+constexpr TimeUs kBarIntervalUs = 100 * kMillisecondUs;
+constexpr TimeUs kLineIntervalUs = 2 * kSecondUs;
+constexpr int kBarCells = 20;
+
+void clear_bar() {
+  std::fputs("\r\x1b[K", stdout);
+  std::fflush(stdout);
+}
+
+std::string duration_text(double seconds) {
+  const auto whole = static_cast<long long>(seconds + 0.5);
+  if (whole >= 3600) return format("%lldh%02lldm", whole / 3600, whole % 3600 / 60);
+  if (whole >= 60) return format("%lldm%02llds", whole / 60, whole % 60);
+  return format("%llds", whole);
+}
+
+}  // namespace
+
+Display::Display(ProgressMode mode) : mode_(mode) {
+  if (mode_ == ProgressMode::kAuto) {
+    mode_ = ::isatty(STDOUT_FILENO) != 0 ? ProgressMode::kBar : ProgressMode::kLines;
+  }
+  if (mode_ == ProgressMode::kBar) set_log_interrupt(clear_bar);
+}
+
+Display::~Display() { set_log_interrupt(nullptr); }
+
+void Display::print_line(const std::string& line) {
+  if (mode_ == ProgressMode::kBar) clear_bar();
+  std::printf("%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+std::string Display::started(const StartedInfo& info, TimeUs now) {
+  info_ = info;
+  throughput_ = Throughput(info.batch_size);
+  started_us_ = now;
+  const std::string json = event_json(info);
+  if (mode_ == ProgressMode::kJson) {
+    print_line(json);
+  } else if (mode_ != ProgressMode::kNone) {
+    print_line(format("training %s on %s", info.model.c_str(), info.data.c_str()));
+    print_line(format("%s, batch size %lld, %lld batches (%lld an epoch), run directory %s",
+                      info.schedule.c_str(), static_cast<long long>(info.batch_size),
+                      static_cast<long long>(info.batches),
+                      static_cast<long long>(info.batches_per_epoch),
+                      info.run_directory.c_str()));
+  }
+  return json;
+}
+
+std::string Display::report(const Report& report, TimeUs now) {
+  if (std::holds_alternative<BatchReport>(report)) {
+    rate_ = throughput_.finished(now);
+    ++batches_done_;
+  }
+  const std::string json = event_json(report, rate_);
+  if (mode_ == ProgressMode::kJson) {
+    print_line(json);
+  } else if (mode_ != ProgressMode::kNone) {
+    show(report, now);
+  }
+  if (std::holds_alternative<ReconfiguredReport>(report)) {
+    throughput_.restart();
+    first_batch_us_ = now;
+  }
+  return json;
+}
+
+void Display::show(const Report& report, TimeUs now) {
+  if (const auto* batch = std::get_if<BatchReport>(&report)) {
+    show_batch(*batch, now);
+  } else if (const auto* evaluated = std::get_if<EvaluatedReport>(&report)) {
+    print_line(format("epoch %lld: test accuracy %.2f %%, test loss %.4f (%lld samples)",
+                      static_cast<long long>(evaluated->epoch + 1), 100 * evaluated->accuracy,
+                      evaluated->loss, static_cast<long long>(evaluated->rows)));
+  } else if (const auto* joined = std::get_if<DeviceJoinedReport>(&report)) {
+    print_line(format("%s joined: %d devices", joined->name.c_str(), joined->devices));
+  } else if (const auto* lost = std::get_if<DeviceLostReport>(&report)) {
+    print_line(format("%s lost (%s): %d devices left", lost->name.c_str(), lost->cause.c_str(),
+                      lost->devices));
+  } else if (const auto* reconfigured = std::get_if<ReconfiguredReport>(&report)) {
+    std::string ranges;
+    for (const DeviceReport& stage : reconfigured->stages) {
+      ranges += format("%s%s [%d, %d)", ranges.empty() ? "" : ", ", stage.name.c_str(),
+                       stage.range.first, stage.range.last);
+    }
+    print_line(format("%s: layers %s; batch %lld on, after %.2f s%s",
+                      reconfigured->reason.c_str(), ranges.c_str(),
+                      static_cast<long long>(reconfigured->resume_batch),
+                      static_cast<double>(reconfigured->duration_us) / 1e6,
+                      reconfigured->exact ? "" : "; members of different numerics: not exact"));
+  }
+}
+
+// Compute time of each stage as a share of the time since training began in this configuration.
+std::string Display::busy_text(const BatchReport& report, TimeUs now) const {
+  std::string text;
+  const auto elapsed = static_cast<double>(std::max<TimeUs>(now - first_batch_us_, 1));
+  for (const TimeUs busy : report.busy_us) {
+    const double share = std::min(1.0, static_cast<double>(busy) / elapsed);
+    text += format("%s%.0f", text.empty() ? "" : "/", 100 * share);
+  }
+  return text;
+}
+
+std::string Display::eta_text(int64_t batch, TimeUs now) const {
+  if (batches_done_ == 0) return "?";
+  const double each = static_cast<double>(now - first_batch_us_) / 1e6 /
+                      static_cast<double>(batches_done_);
+  return duration_text(each * static_cast<double>(info_.batches - 1 - batch));
+}
+
+void Display::show_batch(const BatchReport& report, TimeUs now) {
+  const bool last = report.batch == info_.batches - 1;
+  const bool epoch_end = (report.batch + 1) % info_.batches_per_epoch == 0;
+  if (now < next_line_ && !last && !epoch_end) return;
+  next_line_ = now + (mode_ == ProgressMode::kBar ? kBarIntervalUs : kLineIntervalUs);
+  const int64_t epoch = report.batch / info_.batches_per_epoch;
+  const int64_t in_epoch = report.batch % info_.batches_per_epoch + 1;
+  const std::string numbers =
+      format("%.0f images/s, loss %.4f, accuracy %.3f, busy %s %%, ETA %s", rate_, report.loss,
+             report.accuracy, busy_text(report, now).c_str(),
+             eta_text(report.batch, now).c_str());
+  if (mode_ == ProgressMode::kLines) {
+    print_line(format("epoch %lld, batch %lld/%lld: %s", static_cast<long long>(epoch + 1),
+                      static_cast<long long>(in_epoch),
+                      static_cast<long long>(info_.batches_per_epoch), numbers.c_str()));
+    return;
+  }
+  const int filled = static_cast<int>(in_epoch * kBarCells / info_.batches_per_epoch);
+  const std::string bar = std::string(static_cast<size_t>(filled), '=') +
+                          std::string(static_cast<size_t>(kBarCells - filled), '.');
+  std::printf("\r\x1b[Kepoch %lld %lld/%lld [%s] %s", static_cast<long long>(epoch + 1),
+              static_cast<long long>(in_epoch), static_cast<long long>(info_.batches_per_epoch),
+              bar.c_str(), numbers.c_str());
+  if (last || epoch_end) std::printf("\n");
+  std::fflush(stdout);
+}
+
+double Display::images_per_second(TimeUs now) const {
+  const auto elapsed = static_cast<double>(std::max<TimeUs>(now - started_us_, 1));
+  return static_cast<double>(batches_done_ * info_.batch_size) * 1e6 / elapsed;
+}
+
+std::string Display::finished(const FinishedInfo& info) {
+  const std::string json = event_json(info);
+  if (mode_ == ProgressMode::kJson) {
+    print_line(json);
+  } else if (mode_ != ProgressMode::kNone) {
+    std::string line = format("done: %lld batches in %.1f s, %.0f images/s, loss %.4f",
+                              static_cast<long long>(info.batches), info.seconds,
+                              info.images_per_second, info.loss);
+    if (info.evaluated) line += format(", test accuracy %.2f %%", 100 * info.accuracy);
+    print_line(line);
+    print_line("weights_sha256 " + info.weights_sha256);
+    if (!info.exported.empty()) print_line("exported " + info.exported);
+  }
+  return json;
+}
+
+}  // namespace ft

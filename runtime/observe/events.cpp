@@ -1,0 +1,95 @@
+#include "runtime/observe/events.h"
+
+#include <nlohmann/json.hpp>
+
+namespace ft {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double seconds(TimeUs us) { return static_cast<double>(us) / 1e6; }
+
+Json to_json(const ReconfiguredReport& report) {
+  Json ranges = Json::array();
+  for (const DeviceReport& stage : report.stages) {
+    ranges.push_back(
+        {{"name", stage.name}, {"first", stage.range.first}, {"last", stage.range.last}});
+  }
+  return {{"event", "reconfigured"},
+          {"term", report.term},
+          {"reason", report.reason},
+          {"ranges", ranges},
+          {"resume_batch", report.resume_batch},
+          {"replayed", report.replayed},
+          {"seconds", seconds(report.duration_us)},
+          {"exact", report.exact}};
+}
+
+Json to_json(const DeviceJoinedReport& report) {
+  return {{"event", "device_joined"}, {"name", report.name}, {"devices", report.devices}};
+}
+
+Json to_json(const DeviceLostReport& report) {
+  return {{"event", "device_lost"},
+          {"name", report.name},
+          {"cause", report.cause},
+          {"devices", report.devices}};
+}
+
+Json to_json(const BatchReport& report) {
+  Json json = {{"event", "batch"}, {"batch", report.batch}, {"loss", report.loss},
+               {"accuracy", report.accuracy}};
+  if (report.replayed) json["replayed"] = true;
+  return json;
+}
+
+Json to_json(const EvaluatedReport& report) {
+  return {{"event", "evaluated"},     {"epoch", report.epoch}, {"batch", report.version},
+          {"accuracy", report.accuracy}, {"loss", report.loss},   {"samples", report.rows}};
+}
+
+}  // namespace
+
+std::string event_json(const StartedInfo& info) {
+  Json json = {{"event", "started"},
+               {"run", info.run},
+               {"model", info.model},
+               {"data", info.data},
+               {"schedule", info.schedule},
+               {"batch_size", info.batch_size},
+               {"batches", info.batches},
+               {"batches_per_epoch", info.batches_per_epoch},
+               {"run_dir", info.run_directory}};
+  if (!info.central.empty()) json["central"] = info.central;
+  return json.dump();
+}
+
+std::string event_json(const FinishedInfo& info) {
+  Json json = {{"event", "finished"},
+               {"batches", info.batches},
+               {"images_per_second", info.images_per_second},
+               {"loss", info.loss},
+               {"accuracy", nullptr},
+               {"weights_sha256", info.weights_sha256},
+               {"exact", info.exact},
+               {"seconds", info.seconds},
+               {"bytes",
+                {{"activations_and_gradients", info.bytes.activations + info.bytes.gradients},
+                 {"activations", info.bytes.activations},
+                 {"gradients", info.bytes.gradients},
+                 {"labels", info.bytes.labels},
+                 {"control", info.bytes.control},
+                 {"replicas", info.bytes.replicas},
+                 {"model", info.bytes.model}}}};
+  if (info.evaluated) json["accuracy"] = info.accuracy;
+  if (!info.exported.empty()) json["exported"] = info.exported;
+  return json.dump();
+}
+
+std::string event_json(const Report& report, double images_per_second) {
+  Json json = std::visit([](const auto& kind) { return to_json(kind); }, report);
+  if (std::holds_alternative<BatchReport>(report)) json["images_per_second"] = images_per_second;
+  return json.dump();
+}
+
+}  // namespace ft

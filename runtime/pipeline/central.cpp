@@ -1,0 +1,472 @@
+#include "runtime/pipeline/central.h"
+
+#include <algorithm>
+
+#include "partition/plan.h"
+
+namespace ft {
+namespace {
+
+// Loads under way besides what the stages hold: enough to keep the data thread busy.
+constexpr int kLoadsMax = 4;
+
+net::LayerRange to_message(const LayerRange& range) {
+  net::LayerRange message;
+  message.set_first(range.first);
+  message.set_last(range.last);
+  return message;
+}
+
+}  // namespace
+
+Central::Central(const CentralOptions& options)
+    : options_(options),
+      detector_(FaultDetectorOptions{options.failure_timeout_us}),
+      batches_(options.training.batches()) {
+  Device& own = devices_[options_.self];
+  own.hello.set_name(options_.name);
+  own.hello.set_model_sha256(options_.model_sha256);
+  own.joined = joined_++;
+}
+
+Actions Central::step(const Event& event, TimeUs now) {
+  now_ = now;
+  actions_.clear();
+  std::visit(Overloaded{
+                 [&](const ControlEvent& e) { on_control(e.from, e.message); },
+                 [&](const BulkEvent& e) { on_snapshot(e); },
+                 [&](const DisconnectedEvent& e) { detector_.disconnected(e.peer, now); },
+                 [&](const LoadResult& e) { on_load(e); },
+                 [&](const JournalWrittenEvent& e) {
+                   if (phase_ == Phase::kJournal && e.term == term_) resume();
+                 },
+                 [&](const InterruptEvent&) {
+                   interrupted_ = true;
+                   if (phase_ != Phase::kTraining) {
+                     stop(Status(StatusCode::kInterrupted, "interrupted"));
+                   } else {
+                     batches_ = std::min(batches_, next_batch_ + (next_micro_ > 0 ? 1 : 0));
+                   }
+                 },
+                 [&](const TickEvent&) { on_tick(); },
+                 [](const TaskResult&) {},
+             },
+             event);
+  if (phase_ == Phase::kTraining) {
+    feed();
+    feed_evaluation();
+    maybe_collect();
+  }
+  return std::move(actions_);
+}
+
+// ---- Membership ----
+
+std::string Central::waiting_for() const {
+  const int stages = static_cast<int>(devices_.size()) - 1;
+  return format("%d of %d stages have joined", stages, options_.workers);
+}
+
+void Central::on_tick() {
+  if (phase_ == Phase::kDone) return;
+  if (phase_ == Phase::kWaiting && static_cast<int>(devices_.size()) > options_.workers) {
+    begin("start");
+  }
+  for (const FaultDetector::Loss& loss : detector_.tick(now_)) on_lost(loss.peer, loss.cause);
+  if (now_ < next_heartbeat_) return;
+  next_heartbeat_ = now_ + options_.heartbeat_us;
+  for (const auto& [peer, device] : devices_) {
+    if (peer == options_.self) continue;
+    net::Control message;
+    message.mutable_heartbeat()->set_version(finished_);
+    send(peer, std::move(message));
+  }
+}
+
+void Central::on_control(PeerId from, const net::Control& message) {
+  if (message.body_case() == net::Control::kHello) {
+    on_hello(from, message);
+    return;
+  }
+  const auto found = devices_.find(from);
+  if (found == devices_.end()) return;
+  if (from != options_.self) detector_.heard(from, now_);
+  if (message.term() != term_) return;
+  switch (message.body_case()) {
+    case net::Control::kInventory:
+      on_inventory(from, message.inventory());
+      break;
+    case net::Control::kReady:
+      on_ready(from);
+      break;
+    case net::Control::kFetchModel:
+      send_bulk(from, BulkName{BulkKind::kModel}, options_.model);
+      break;
+    case net::Control::kBatchLoss:
+      if (phase_ == Phase::kTraining && from == last_stage()) on_batch_loss(message.batch_loss());
+      break;
+    case net::Control::kProgress:
+      if (phase_ == Phase::kTraining && is_stage(from)) on_progress(from, message.progress());
+      break;
+    case net::Control::kEvaluationLoss:
+      if (phase_ == Phase::kTraining && from == last_stage()) {
+        on_evaluation_loss(message.evaluation_loss());
+      }
+      break;
+    case net::Control::kFailure:
+      stop(failed_error("%s: %s", found->second.hello.name().c_str(),
+                        message.failure().reason().c_str()));
+      break;
+    default:
+      break;
+  }
+}
+
+void Central::on_hello(PeerId from, const net::Control& message) {
+  const net::Hello& hello = message.hello();
+  if (from == options_.self || phase_ == Phase::kDone) return;
+  if (devices_.count(from) != 0) {  // the pause is on its way
+    detector_.heard(from, now_);
+    return;
+  }
+  actions_.push_back(ConnectPeer{from, hello.control_endpoint(), hello.bulk_endpoint()});
+  if (!hello.model_sha256().empty() && hello.model_sha256() != options_.model_sha256) {
+    net::Control answer;
+    answer.mutable_refuse()->set_reason(
+        "it has another model than central; start it with the same file, or without one");
+    send(from, std::move(answer));
+    return;
+  }
+  Device& device = devices_[from];
+  device.hello = hello;
+  device.joined = joined_++;
+  detector_.add(from, now_);
+  tell(DeviceJoinedReport{hello.name(), static_cast<int>(devices_.size())});
+  // A device that comes later holds no layers until something else reconfigures.
+  if (phase_ != Phase::kWaiting) return;
+  if (static_cast<int>(devices_.size()) > options_.workers) begin("start");
+}
+
+void Central::on_lost(PeerId peer, const std::string& cause) {
+  const auto found = devices_.find(peer);
+  if (found == devices_.end()) return;
+  const std::string name = found->second.hello.name();
+  const bool was_member = phase_ != Phase::kWaiting && found->second.member;
+  devices_.erase(found);
+  detector_.remove(peer);
+  actions_.push_back(DisconnectPeer{peer});
+  tell(DeviceLostReport{name, cause, static_cast<int>(devices_.size())});
+  if (was_member) begin("failure");
+}
+
+// ---- The one reconfiguration path ----
+
+void Central::expect_answers() {
+  for (auto& [peer, device] : devices_) device.answered = false;
+}
+
+bool Central::all_answered() const {
+  return std::all_of(devices_.begin(), devices_.end(),
+                     [](const auto& entry) { return entry.second.answered; });
+}
+
+std::vector<PeerId> Central::in_order() const {
+  std::vector<PeerId> order;
+  for (const auto& [peer, device] : devices_) order.push_back(peer);
+  std::sort(order.begin(), order.end(), [this](PeerId a, PeerId b) {
+    return devices_.at(a).joined < devices_.at(b).joined;
+  });
+  return order;
+}
+
+void Central::begin(const std::string& reason) {
+  if (phase_ == Phase::kWaiting || phase_ >= Phase::kTraining) {
+    began_us_ = now_;
+    reason_ = reason;
+  }
+  phase_ = Phase::kPausing;
+  ++term_;
+  expect_answers();
+  for (auto& [peer, device] : devices_) device.member = true;
+  actions_.push_back(SetTerm{options_.run, term_});
+  net::Control message;
+  message.mutable_pause()->set_central_control_endpoint(options_.control_endpoint);
+  message.mutable_pause()->set_central_bulk_endpoint(options_.bulk_endpoint);
+  message.mutable_pause()->set_reason(reason_);
+  send_all(message);
+}
+
+void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
+  if (phase_ != Phase::kPausing) return;
+  Device& device = devices_[from];
+  device.answered = true;
+  device.numerics = inventory.numerics();
+  device.hello.set_model_sha256(inventory.model_sha256());
+  if (all_answered()) choose();
+}
+
+Result<std::vector<LayerRange>> Central::solve(size_t devices) const {
+  if (!options_.cuts.empty()) {
+    FT_ASSIGN_OR_RETURN(auto ranges, ranges_from_cuts(options_.cuts, layer_count()));
+    if (ranges.size() <= devices) return ranges;
+    // At the start that is a mistake; after a loss training goes on with the ranges that fit best.
+    if (term_ == 1) {
+      return invalid_error("--partition fixed:%s makes %zu ranges, but there are %zu devices",
+                           options_.cuts.c_str(), ranges.size(), devices);
+    }
+  }
+  return plan_ranges(options_.layer_costs, std::vector<double>(devices, 1.0));
+}
+
+void Central::choose() {
+  const std::vector<PeerId> order = in_order();
+  // Until snapshots are replicated, the only version that every layer is sure to be held at is the
+  // model file's.
+  resumed_version_ = -1;
+  Result<std::vector<LayerRange>> ranges = solve(order.size());
+  if (!ranges.ok()) {
+    stop(ranges.status());
+    return;
+  }
+  stages_.clear();
+  net::Control message;
+  net::Assign* assign = message.mutable_assign();
+  *assign->mutable_training() = options_.training;
+  for (size_t i = 0; i < ranges->size(); ++i) {
+    const Device& device = devices_.at(order[i]);
+    stages_.push_back({device.hello.name(), order[i], (*ranges)[i]});
+    net::StageInfo* info = assign->add_stages();
+    info->set_incarnation(order[i]);
+    info->set_name(device.hello.name());
+    info->set_control_endpoint(device.hello.control_endpoint());
+    info->set_bulk_endpoint(device.hello.bulk_endpoint());
+    *info->mutable_range() = to_message((*ranges)[i]);
+  }
+  assign->set_resume_version(resumed_version_);
+  assign->set_model_sha256(options_.model_sha256);
+  assign->set_model_bytes(static_cast<int64_t>(options_.model->size()));
+  assign->set_central(options_.self);
+  phase_ = Phase::kMoving;
+  expect_answers();
+  for (const PeerId peer : order) {
+    const bool has_model = devices_.at(peer).hello.model_sha256() == options_.model_sha256;
+    assign->set_model_from(has_model ? 0 : options_.self);
+    send(peer, message);
+  }
+}
+
+void Central::on_ready(PeerId from) {
+  if (phase_ != Phase::kMoving) return;
+  devices_[from].answered = true;
+  if (!all_answered()) return;
+  // Resuming from v cuts the record after v and appends.
+  while (record_.entries_size() > 0 &&
+         record_.entries(record_.entries_size() - 1).first_batch() > resumed_version_) {
+    record_.mutable_entries()->RemoveLast();
+  }
+  net::RecordEntry* entry = record_.add_entries();
+  entry->set_first_batch(resumed_version_ + 1);
+  entry->set_term(term_);
+  for (const DeviceReport& stage : stages_) *entry->add_ranges() = to_message(stage.range);
+  phase_ = Phase::kJournal;
+  actions_.push_back(WriteJournal{term_, record_});
+}
+
+void Central::resume() {
+  phase_ = Phase::kTraining;
+  next_batch_ = resumed_version_ + 1;
+  next_micro_ = 0;
+  finished_ = resumed_version_;
+  sums_.clear();
+  evaluations_.clear();
+  snapshots_.clear();
+  for (auto& [peer, device] : devices_) {
+    device.version = resumed_version_;
+    device.busy_us = 0;
+  }
+  net::Control message;
+  *message.mutable_resume()->mutable_record() = record_;
+  send_all(message);
+  ReconfiguredReport report;
+  report.term = term_;
+  report.reason = reason_;
+  report.stages = stages_;
+  report.resume_batch = next_batch_;
+  report.replayed = std::max<int64_t>(finished_ever_ - resumed_version_, 0);
+  report.duration_us = now_ - began_us_;
+  const std::string& numerics = devices_.at(first_stage()).numerics;
+  for (const DeviceReport& stage : stages_) {
+    report.exact = report.exact && devices_.at(stage.incarnation).numerics == numerics;
+  }
+  tell(std::move(report));
+}
+
+// ---- Training ----
+
+bool Central::is_stage(PeerId peer) const {
+  return std::any_of(stages_.begin(), stages_.end(),
+                     [peer](const DeviceReport& stage) { return stage.incarnation == peer; });
+}
+
+int64_t Central::slowest_version() const {
+  int64_t version = batches_;
+  for (const DeviceReport& stage : stages_) {
+    version = std::min(version, devices_.at(stage.incarnation).version);
+  }
+  return version;
+}
+
+// Keeps the pipeline full and one batch waiting at its door.
+void Central::feed() {
+  const auto stages = static_cast<int64_t>(stages_.size());
+  const int64_t ahead = options_.training.schedule() == net::kSync ? 2 : stages + 1;
+  while (next_batch_ < batches_ && loads_ < kLoadsMax &&
+         next_batch_ <= devices_.at(first_stage()).version + ahead) {
+    ++loads_;
+    actions_.push_back(StartLoad{{LoadKind::kTrain, term_, next_batch_, next_micro_, 0}});
+    if (++next_micro_ == micro_count(options_.training)) {
+      next_micro_ = 0;
+      ++next_batch_;
+    }
+  }
+}
+
+void Central::on_load(const LoadResult& result) {
+  --loads_;
+  const Load& load = result.load;
+  if (load.term != term_ || phase_ != Phase::kTraining) return;
+  const bool training = load.kind == LoadKind::kTrain;
+  const BulkKind input = training ? BulkKind::kActivation : BulkKind::kEvaluation;
+  const BulkKind labels = training ? BulkKind::kLabels : BulkKind::kEvaluationLabels;
+  send_bulk(first_stage(),
+            BulkName{input, load.batch, load.micro, options_.model_input, load.version},
+            result.input);
+  send_bulk(last_stage(), BulkName{labels, load.batch, load.micro, 0, load.version},
+            result.labels);
+}
+
+void Central::on_batch_loss(const net::BatchLoss& loss) {
+  // Losses arrive in order: added as one device adds them.
+  BatchSum& sum = sums_[loss.batch()];
+  sum.loss_sum += loss.loss_sum();
+  sum.rows += loss.rows();
+  sum.correct += loss.correct();
+  ++sum.micros;
+  finish_batches();
+}
+
+void Central::on_progress(PeerId from, const net::Progress& progress) {
+  Device& device = devices_[from];
+  device.version = std::max(device.version, progress.version());
+  device.busy_us = progress.busy_us();
+  finish_batches();
+}
+
+void Central::finish_batches() {
+  const int64_t stepped = slowest_version();
+  while (finished_ < stepped) {
+    const auto found = sums_.find(finished_ + 1);
+    if (found == sums_.end() || found->second.micros < micro_count(options_.training)) return;
+    const BatchSum& sum = found->second;
+    ++finished_;
+    BatchReport report;
+    report.batch = finished_;
+    report.loss = sum.loss_sum / static_cast<double>(sum.rows);
+    report.accuracy = static_cast<double>(sum.correct) / static_cast<double>(sum.rows);
+    report.replayed = finished_ <= finished_ever_;
+    for (const DeviceReport& stage : stages_) {
+      report.busy_us.push_back(devices_.at(stage.incarnation).busy_us);
+    }
+    finished_ever_ = std::max(finished_ever_, finished_);
+    sums_.erase(found);
+    tell(std::move(report));
+    if (is_evaluated(options_.training, finished_)) {
+      evaluations_.push_back(EvaluationSum{finished_, 0, 0, 0, 0, 0});
+    }
+  }
+}
+
+void Central::feed_evaluation() {
+  if (evaluations_.empty()) return;
+  EvaluationSum& evaluation = evaluations_.front();
+  const auto ahead = static_cast<int64_t>(2 * stages_.size());
+  while (evaluation.next_load < options_.training.evaluation_batches() && loads_ < kLoadsMax &&
+         evaluation.next_load < evaluation.done + ahead) {
+    ++loads_;
+    actions_.push_back(StartLoad{
+        {LoadKind::kEvaluation, term_, evaluation.next_load, 0, evaluation.version}});
+    ++evaluation.next_load;
+  }
+}
+
+void Central::on_evaluation_loss(const net::EvaluationLoss& loss) {
+  if (evaluations_.empty() || evaluations_.front().version != loss.version()) return;
+  EvaluationSum& evaluation = evaluations_.front();
+  evaluation.loss_sum += loss.loss_sum();
+  evaluation.rows += loss.rows();
+  evaluation.correct += loss.correct();
+  if (++evaluation.done < options_.training.evaluation_batches()) return;
+  EvaluatedReport report;
+  report.version = evaluation.version;
+  report.epoch = evaluation.version / options_.training.batches_per_epoch();
+  report.loss = evaluation.loss_sum / static_cast<double>(evaluation.rows);
+  report.accuracy =
+      static_cast<double>(evaluation.correct) / static_cast<double>(evaluation.rows);
+  report.rows = evaluation.rows;
+  tell(report);
+  net::Control done;
+  done.mutable_evaluation_done()->set_version(evaluation.version);
+  send_all(done);
+  evaluations_.pop_front();
+}
+
+// ---- The end ----
+
+void Central::maybe_collect() {
+  if (finished_ < batches_ - 1 || !evaluations_.empty()) return;
+  phase_ = Phase::kCollecting;
+  snapshots_.assign(options_.layer_costs.size(), nullptr);
+  net::Control message;
+  message.mutable_collect()->set_version(finished_);
+  send_all(message);
+}
+
+bool Central::expects(PeerId from, const BulkName& name) const {
+  return phase_ == Phase::kCollecting && name.kind == BulkKind::kSnapshot && is_stage(from) &&
+         name.version == finished_ && name.item >= 0 && name.item < layer_count();
+}
+
+void Central::on_snapshot(const BulkEvent& event) {
+  if (!expects(event.from, event.name)) return;
+  snapshots_[static_cast<size_t>(event.name.item)] = event.bytes;
+  for (const ConstBufferPtr& snapshot : snapshots_) {
+    if (snapshot == nullptr) return;
+  }
+  actions_.push_back(Complete{finished_, std::move(snapshots_)});
+  stop(interrupted_ ? Status(StatusCode::kInterrupted, "interrupted") : Status());
+}
+
+void Central::stop(const Status& status) {
+  phase_ = Phase::kDone;
+  for (const auto& [peer, device] : devices_) {
+    if (peer == options_.self) continue;
+    net::Control message;
+    if (device.member) {
+      message.mutable_finish();
+    } else {
+      message.mutable_refuse()->set_reason("the run has ended");
+    }
+    send(peer, std::move(message));
+  }
+  actions_.push_back(Exit{status});
+}
+
+void Central::send_all(const net::Control& message) {
+  for (const PeerId peer : in_order()) send(peer, message);
+}
+
+void Central::send_bulk(PeerId to, const BulkName& name, ConstBufferPtr bytes) {
+  actions_.push_back(SendBulk{to, name, std::move(bytes)});
+}
+
+}  // namespace ft

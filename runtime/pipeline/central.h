@@ -1,0 +1,155 @@
+#pragma once
+
+// Central: the state machine of the node that owns the data and decides. Pure: step(event, now) ->
+// actions (DESIGN 5).
+//
+// There is one reconfiguration path (DESIGN 4), begin() -> choose() -> resume(), and everything that
+// changes the members or their ranges goes through it; whatever goes wrong on the way begins it again
+// with a higher term.
+//
+//   kWaiting --enough stages--> kPausing --all inventories--> kMoving --all ready--> kJournal
+//                                  ^                                                    |written
+//                                  |____ a device lost, at any moment ____________  kTraining
+//                                                                     all batches done  |
+//                                                            kDone <--snapshots-- kCollecting
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "net/detector.h"
+#include "runtime/pipeline/schedule.h"
+#include "runtime/pipeline/step.h"
+
+namespace ft {
+
+struct CentralOptions {
+  PeerId self = 0;
+  std::string name;
+  RunId run{};
+  net::Training training;
+  int workers = 1;                       // stages to wait for, besides central's own
+  std::string cuts;                      // "3,9" for --partition fixed; empty: planned
+  std::vector<double> layer_costs;       // one per layer: also says how many there are
+  int32_t model_input = 0;               // ValueId
+  std::string model_sha256;              // 32 raw bytes
+  ConstBufferPtr model;                  // the file, for stages that lack it
+  std::string control_endpoint;          // our own, for stages to answer to
+  std::string bulk_endpoint;
+  TimeUs failure_timeout_us = kSecondUs;
+  TimeUs heartbeat_us = 250 * kMillisecondUs;
+};
+
+class Central {
+ public:
+  explicit Central(const CentralOptions& options);
+
+  Actions step(const Event& event, TimeUs now);
+
+  // Whether central waits for this transfer (a layer's snapshot). The shell adds the size.
+  bool expects(PeerId from, const BulkName& name) const;
+
+  // For people: what central is waiting for right now.
+  std::string waiting_for() const;
+
+ private:
+  enum class Phase : uint8_t {
+    kWaiting, kPausing, kMoving, kJournal, kTraining, kCollecting, kDone
+  };
+
+  struct Device {
+    net::Hello hello;
+    int joined = 0;         // order of joining; central's own is first
+    bool member = false;    // of this term; others wait to become one
+    bool answered = false;  // inventory or ready, whichever the phase waits for
+    std::string numerics;
+    int64_t version = -1;   // newest version its stage has made
+    TimeUs busy_us = 0;
+  };
+  struct BatchSum {
+    double loss_sum = 0;
+    int64_t rows = 0;
+    int64_t correct = 0;
+    int32_t micros = 0;
+  };
+  struct EvaluationSum {
+    int64_t version = 0;
+    int64_t next_load = 0;
+    int64_t done = 0;
+    double loss_sum = 0;
+    int64_t rows = 0;
+    int64_t correct = 0;
+  };
+
+  // Membership
+  void on_control(PeerId from, const net::Control& message);
+  void on_hello(PeerId from, const net::Control& message);
+  void on_lost(PeerId peer, const std::string& cause);
+  void on_tick();
+
+  // The one reconfiguration path
+  void begin(const std::string& reason);
+  void on_inventory(PeerId from, const net::Inventory& inventory);
+  void choose();
+  Result<std::vector<LayerRange>> solve(size_t devices) const;
+  void on_ready(PeerId from);
+  void resume();
+
+  // Training
+  void feed();
+  void on_load(const LoadResult& result);
+  void on_batch_loss(const net::BatchLoss& loss);
+  void on_progress(PeerId from, const net::Progress& progress);
+  void finish_batches();
+  void feed_evaluation();
+  void on_evaluation_loss(const net::EvaluationLoss& loss);
+  void maybe_collect();
+  void on_snapshot(const BulkEvent& event);
+
+  // Helpers
+  bool all_answered() const;
+  void expect_answers();
+  std::vector<PeerId> in_order() const;
+  PeerId first_stage() const { return stages_.front().incarnation; }
+  PeerId last_stage() const { return stages_.back().incarnation; }
+  int64_t slowest_version() const;
+  bool is_stage(PeerId peer) const;
+  int layer_count() const { return static_cast<int>(options_.layer_costs.size()); }
+  void send(PeerId to, net::Control message) { actions_.push_back(SendControl{to, std::move(message)}); }
+  void send_all(const net::Control& message);
+  void send_bulk(PeerId to, const BulkName& name, ConstBufferPtr bytes);
+  void tell(Report report) { actions_.push_back(Tell{std::move(report)}); }
+  void stop(const Status& status);
+
+  CentralOptions options_;
+  Actions actions_;
+  TimeUs now_ = 0;
+  Phase phase_ = Phase::kWaiting;
+  FaultDetector detector_;
+  TimeUs next_heartbeat_ = 0;
+
+  std::map<PeerId, Device> devices_;  // members and those waiting to become one
+  int joined_ = 0;
+  uint64_t term_ = 0;
+  std::string reason_;
+  TimeUs began_us_ = 0;
+  std::vector<DeviceReport> stages_;  // of this term, in pipeline order
+  int64_t resumed_version_ = -1;
+  net::Record record_;
+
+  // Training
+  int64_t batches_ = 0;            // stop after that many; an interrupt lowers it
+  int64_t next_batch_ = 0;         // to load
+  int32_t next_micro_ = 0;
+  int loads_ = 0;                  // under way
+  int64_t finished_ = -1;          // newest batch that every stage has stepped and whose loss is in
+  int64_t finished_ever_ = -1;     // in any term
+  std::map<int64_t, BatchSum> sums_;
+  std::deque<EvaluationSum> evaluations_;  // cuts whose evaluation is due or under way
+  std::vector<ConstBufferPtr> snapshots_;  // by layer, while collecting
+  bool interrupted_ = false;
+};
+
+}  // namespace ft

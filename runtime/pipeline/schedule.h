@@ -1,0 +1,41 @@
+#pragma once
+
+// The schedule's rules, one function each (DESIGN 3). Pipeline, simulator and the replay oracle use
+// these and nothing else.
+
+#include <cstdint>
+
+#include "net/message.pb.h"
+
+namespace ft {
+
+// Where a stage stands in the pipeline of one term.
+struct StagePlace {
+  int stage = 0;
+  int stages = 1;
+  int64_t resumed_version = -1;  // v0
+};
+
+// Micro-batches per batch: sync splits, async does not.
+inline int micro_count(const net::Training& training) {
+  return training.schedule() == net::kSync ? training.micro_batches() : 1;
+}
+
+// The version whose parameters forward and backward of `batch` use: async max(b - (S - s), v0), so
+// that it is known before the later batches' updates; sync b - 1.
+int64_t version_used(const net::Training& training, const StagePlace& place, int64_t batch);
+
+// The oldest version that goes into the mean of version `batch`, or -1 when it is not aggregated.
+// (A single version is its own mean: also -1.)
+int64_t mean_from(const net::Training& training, const StagePlace& place, int64_t batch);
+
+// The oldest version that a stage still needs once it has stepped to `version`.
+int64_t oldest_needed(const net::Training& training, const StagePlace& place, int64_t version);
+
+// How many micro-batches may be between forward and backward at a stage: 1F1B.
+inline int in_flight_max(const StagePlace& place) { return place.stages - place.stage; }
+
+// An evaluation belongs to the cut at this version: an epoch's end, or the end of the run.
+bool is_evaluated(const net::Training& training, int64_t version);
+
+}  // namespace ft

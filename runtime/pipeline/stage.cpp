@@ -1,0 +1,483 @@
+#include "runtime/pipeline/stage.h"
+
+#include <algorithm>
+
+namespace ft {
+namespace {
+
+// The tensors in the order of `ids`, or empty when one has not arrived.
+std::vector<ConstBufferPtr> collect(const std::map<int32_t, ConstBufferPtr>& arrived,
+                                    const std::vector<int32_t>& ids) {
+  std::vector<ConstBufferPtr> tensors;
+  for (const int32_t id : ids) {
+    const auto found = arrived.find(id);
+    if (found == arrived.end()) return {};
+    tensors.push_back(found->second);
+  }
+  return tensors;
+}
+
+bool contains(const std::vector<int32_t>& ids, int32_t id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+}  // namespace
+
+Stage::Stage(const StageOptions& options) : options_(options) {}
+
+Actions Stage::step(const Event& event, TimeUs now) {
+  now_ = now;
+  actions_.clear();
+  std::visit(Overloaded{
+                 [&](const ControlEvent& e) { on_control(e.from, e.message, now); },
+                 [&](const BulkEvent& e) { on_bulk(e); },
+                 [&](const TaskResult& e) { on_task(e); },
+                 [&](const TickEvent&) { on_tick(now); },
+                 [](const auto&) {},
+             },
+             event);
+  dispatch();
+  return std::move(actions_);
+}
+
+// ---- Membership and reconfiguration ----
+
+void Stage::on_tick(TimeUs now) {
+  if (options_.beside_central || phase_ == Phase::kFinished) return;
+  if (phase_ == Phase::kJoining) {
+    if (now < next_hello_) return;
+    next_hello_ = now + options_.hello_interval_us;
+    actions_.push_back(SayHello{});
+    return;
+  }
+  if (now >= central_heard_ + options_.central_timeout_us) {
+    actions_.push_back(DisconnectPeer{central_});
+    drop_work();
+    phase_ = Phase::kJoining;
+    return;
+  }
+  if (now < next_heartbeat_) return;
+  next_heartbeat_ = now + options_.heartbeat_us;
+  net::Control message;
+  message.mutable_heartbeat()->set_version(version_);
+  message.mutable_heartbeat()->set_busy_us(busy_us_);
+  message.mutable_heartbeat()->set_tasks_done(tasks_done_);
+  send(central_, std::move(message));
+}
+
+void Stage::on_control(PeerId from, const net::Control& message, TimeUs now) {
+  if (from == central_) central_heard_ = now;
+  switch (message.body_case()) {
+    case net::Control::kRefuse:
+      if (phase_ == Phase::kJoining) {
+        actions_.push_back(Exit{refused_error("central refuses this stage: %s",
+                                              message.refuse().reason().c_str())});
+      }
+      return;
+    case net::Control::kPause:
+      on_pause(from, message);
+      return;
+    default:
+      break;
+  }
+  // The rest speaks of the current term, and only central may say it.
+  if (message.term() != term_ || from != central_) return;
+  switch (message.body_case()) {
+    case net::Control::kAssign:
+      if (phase_ == Phase::kPaused) on_assign(message.assign());
+      break;
+    case net::Control::kResume:
+      if (phase_ == Phase::kReady) phase_ = Phase::kTraining;
+      break;
+    case net::Control::kEvaluationDone:
+      evaluated_.insert(message.evaluation_done().version());
+      break;
+    case net::Control::kCollect:
+      if (phase_ == Phase::kTraining && has_range() && message.collect().version() == version_) {
+        const net::LayerRange& range = assign_.stages(place_.stage).range();
+        for (int32_t layer = range.first(); layer < range.last(); ++layer) {
+          snapshots_due_.emplace_back(layer, version_);
+        }
+      }
+      break;
+    case net::Control::kFinish:
+      phase_ = Phase::kFinished;
+      actions_.push_back(Exit{Status()});
+      break;
+    default:
+      break;
+  }
+}
+
+void Stage::drop_work() {
+  arrived_inputs_.clear();
+  arrived_labels_.clear();
+  arrived_gradients_.clear();
+  evaluations_.clear();
+  evaluated_.clear();
+  snapshots_due_.clear();
+  in_flight_ = 0;
+  step_due_ = false;
+  configure_wanted_ = false;
+  model_.reset();
+  place_ = {-1, 0, -1};
+}
+
+void Stage::on_pause(PeerId from, const net::Control& message) {
+  if (message.term() <= term_ || phase_ == Phase::kFinished) return;
+  drop_work();
+  phase_ = Phase::kPaused;
+  central_ = from;
+  central_heard_ = now_;
+  term_ = message.term();
+  std::copy_n(message.run().begin(), std::min(message.run().size(), run_.size()), run_.begin());
+  if (!options_.beside_central) {
+    actions_.push_back(ConnectPeer{from, message.pause().central_control_endpoint(),
+                                   message.pause().central_bulk_endpoint()});
+  }
+  actions_.push_back(SetTerm{run_, term_});
+  net::Control answer;
+  net::Inventory* inventory = answer.mutable_inventory();
+  inventory->set_model_sha256(options_.hello.model_sha256());
+  inventory->set_numerics(options_.hello.numerics());
+  inventory->set_memory_bytes(options_.hello.memory_bytes());
+  send(central_, std::move(answer));
+}
+
+void Stage::on_assign(const net::Assign& assign) {
+  assign_ = assign;
+  phase_ = Phase::kMoving;
+  place_ = {-1, assign.stages_size(), assign.resume_version()};
+  for (int i = 0; i < assign.stages_size(); ++i) {
+    const net::StageInfo& info = assign.stages(i);
+    if (info.incarnation() == options_.self) place_.stage = i;
+  }
+  if (!has_range()) {
+    phase_ = Phase::kReady;
+    net::Control ready;
+    ready.mutable_ready();
+    send(central_, std::move(ready));
+    return;
+  }
+  for (const int neighbour : {place_.stage - 1, place_.stage + 1}) {
+    if (neighbour < 0 || neighbour >= place_.stages) continue;
+    const net::StageInfo& info = assign.stages(neighbour);
+    if (info.incarnation() == central_) continue;  // connected since the pause
+    actions_.push_back(
+        ConnectPeer{info.incarnation(), info.control_endpoint(), info.bulk_endpoint()});
+  }
+  if (assign.model_from() != 0 && options_.hello.model_sha256() != assign.model_sha256()) {
+    net::Control fetch;
+    fetch.mutable_fetch_model();
+    send(assign.model_from(), std::move(fetch));
+  } else {
+    configure_wanted_ = true;
+  }
+}
+
+void Stage::configure() {
+  configure_wanted_ = false;
+  Task task;
+  task.kind = TaskKind::kConfigure;
+  task.assign = assign_;
+  task.stage = place_.stage;
+  task.version = place_.resumed_version;
+  task.model = std::move(model_);
+  model_.reset();
+  start(std::move(task));
+}
+
+void Stage::on_configured(const TaskResult& result) {
+  inputs_ = result.inputs;
+  outputs_ = result.outputs;
+  received_gradients_ = result.received_gradients;
+  sent_gradients_ = result.sent_gradients;
+  options_.hello.set_model_sha256(assign_.model_sha256());
+  version_ = place_.resumed_version;
+  next_forward_ = {version_ + 1, 0};
+  next_backward_ = next_forward_;
+  phase_ = Phase::kReady;
+  net::Control ready;
+  ready.mutable_ready();
+  send(central_, std::move(ready));
+}
+
+// ---- Tensors ----
+
+PeerId Stage::previous() const {
+  return place_.stage == 0 ? central_ : assign_.stages(place_.stage - 1).incarnation();
+}
+
+PeerId Stage::next() const {
+  return is_last() ? 0 : assign_.stages(place_.stage + 1).incarnation();
+}
+
+bool Stage::expects(PeerId from, const BulkName& name) const {
+  if (name.kind == BulkKind::kModel) {
+    return phase_ == Phase::kMoving && from == assign_.model_from();
+  }
+  if ((phase_ != Phase::kReady && phase_ != Phase::kTraining) || !has_range()) return false;
+  // 1F1B keeps every neighbour within S batches of our own; one more is on its way to us.
+  const net::Training& training = assign_.training();
+  const bool near = name.batch > version_ && name.batch <= version_ + place_.stages + 2 &&
+                    name.batch < training.batches() && name.micro >= 0 &&
+                    name.micro < micro_count(training);
+  switch (name.kind) {
+    case BulkKind::kActivation:
+      return near && from == previous() && contains(inputs_, name.item);
+    case BulkKind::kGradient:
+      return near && !is_last() && from == next() && contains(received_gradients_, name.item);
+    case BulkKind::kLabels:
+      return near && is_last() && from == central_;
+    case BulkKind::kEvaluation:
+      return from == previous() && contains(inputs_, name.item) &&
+             is_evaluated(training, name.version) && name.batch >= 0 &&
+             name.batch < training.evaluation_batches();
+    case BulkKind::kEvaluationLabels:
+      return is_last() && from == central_ && is_evaluated(training, name.version) &&
+             name.batch >= 0 && name.batch < training.evaluation_batches();
+    default:
+      return false;
+  }
+}
+
+void Stage::on_bulk(const BulkEvent& event) {
+  const BulkName& name = event.name;
+  if (!expects(event.from, name)) return;
+  const Micro micro{name.batch, name.micro};
+  switch (name.kind) {
+    case BulkKind::kModel:
+      model_ = event.bytes;
+      configure_wanted_ = true;
+      break;
+    case BulkKind::kActivation:
+      arrived_inputs_[micro][name.item] = event.bytes;
+      break;
+    case BulkKind::kGradient:
+      arrived_gradients_[micro][name.item] = event.bytes;
+      break;
+    case BulkKind::kLabels:
+      arrived_labels_[micro] = event.bytes;
+      break;
+    case BulkKind::kEvaluation:
+      evaluations_[{name.version, name.batch}].inputs[name.item] = event.bytes;
+      break;
+    case BulkKind::kEvaluationLabels:
+      evaluations_[{name.version, name.batch}].labels = event.bytes;
+      break;
+    default:
+      break;
+  }
+}
+
+// ---- Compute ----
+
+Stage::Micro Stage::after(Micro micro) const {
+  if (micro.second + 1 < micro_count(assign_.training())) return {micro.first, micro.second + 1};
+  return {micro.first + 1, 0};
+}
+
+void Stage::start(Task task) {
+  task.term = term_;
+  busy_ = true;
+  actions_.push_back(StartTask{std::move(task)});
+}
+
+void Stage::dispatch() {
+  if (busy_) return;
+  if (configure_wanted_) {
+    configure();
+    return;
+  }
+  if (phase_ != Phase::kTraining || !has_range()) return;
+  (void)(start_snapshot() || start_backward() || start_evaluation() || start_forward());
+}
+
+bool Stage::start_snapshot() {
+  if (snapshots_due_.empty()) return false;
+  Task task;
+  task.kind = TaskKind::kSnapshot;
+  task.layer = snapshots_due_.front().first;
+  task.version = snapshots_due_.front().second;
+  snapshots_due_.pop_front();
+  start(std::move(task));
+  return true;
+}
+
+bool Stage::start_backward() {
+  Task task;
+  if (step_due_) {
+    task.kind = TaskKind::kStep;
+    task.batch = version_ + 1;
+    task.mean_from = mean_from(assign_.training(), place_, task.batch);
+    task.retain_oldest = oldest_needed(assign_.training(), place_, task.batch);
+    task.retain_cuts = cuts_kept();
+    start(std::move(task));
+    return true;
+  }
+  if (next_backward_ >= next_forward_) return false;
+  if (!is_last() && !received_gradients_.empty()) {
+    const auto arrived = arrived_gradients_.find(next_backward_);
+    if (arrived == arrived_gradients_.end()) return false;
+    task.tensors = collect(arrived->second, received_gradients_);
+    if (task.tensors.empty()) return false;
+    arrived_gradients_.erase(arrived);
+  }
+  task.kind = TaskKind::kBackward;
+  task.batch = next_backward_.first;
+  task.micro = next_backward_.second;
+  start(std::move(task));
+  return true;
+}
+
+bool Stage::start_forward() {
+  const net::Training& training = assign_.training();
+  if (next_forward_.first >= training.batches() || in_flight_ >= in_flight_max(place_)) {
+    return false;
+  }
+  Task task;
+  task.version = version_used(training, place_, next_forward_.first);
+  if (task.version > version_) return false;
+  const auto arrived = arrived_inputs_.find(next_forward_);
+  if (arrived == arrived_inputs_.end()) return false;
+  task.tensors = collect(arrived->second, inputs_);
+  if (task.tensors.empty()) return false;
+  if (is_last()) {
+    const auto labels = arrived_labels_.find(next_forward_);
+    if (labels == arrived_labels_.end()) return false;
+    task.labels = labels->second;
+    arrived_labels_.erase(labels);
+  }
+  arrived_inputs_.erase(arrived);
+  task.kind = TaskKind::kForward;
+  task.batch = next_forward_.first;
+  task.micro = next_forward_.second;
+  start(std::move(task));
+  return true;
+}
+
+bool Stage::start_evaluation() {
+  if (evaluations_.empty()) return false;
+  const auto& [key, evaluation] = *evaluations_.begin();
+  if (key.first > version_ || (is_last() && evaluation.labels == nullptr)) return false;
+  Task task;
+  task.tensors = collect(evaluation.inputs, inputs_);
+  if (task.tensors.empty()) return false;
+  task.kind = TaskKind::kEvaluate;
+  task.version = key.first;
+  task.batch = key.second;
+  task.labels = evaluation.labels;
+  evaluations_.erase(evaluations_.begin());
+  start(std::move(task));
+  return true;
+}
+
+// Cuts that an evaluation still reads.
+std::vector<int64_t> Stage::cuts_kept() const {
+  std::vector<int64_t> cuts;
+  const net::Training& training = assign_.training();
+  if (!training.evaluate()) return cuts;
+  const int64_t every = training.batches_per_epoch();
+  for (int64_t cut = every - 1; cut <= version_ + 1; cut += every) {
+    if (cut > place_.resumed_version && evaluated_.count(cut) == 0) cuts.push_back(cut);
+  }
+  return cuts;
+}
+
+// ---- Results ----
+
+void Stage::on_task(const TaskResult& result) {
+  busy_ = false;
+  busy_us_ += result.busy_us;
+  ++tasks_done_;
+  if (result.term != term_ || phase_ == Phase::kJoining) return;
+  if (!result.status.ok()) {
+    fail(result.status);
+    return;
+  }
+  switch (result.kind) {
+    case TaskKind::kConfigure:
+      on_configured(result);
+      break;
+    case TaskKind::kForward:
+      on_forward(result);
+      break;
+    case TaskKind::kBackward:
+      for (size_t i = 0; place_.stage > 0 && i < result.tensors.size(); ++i) {
+        const BulkName name{BulkKind::kGradient, result.batch, result.micro, sent_gradients_[i]};
+        actions_.push_back(SendBulk{previous(), name, result.tensors[i]});
+      }
+      --in_flight_;
+      next_backward_ = after(next_backward_);
+      step_due_ = next_backward_.second == 0;
+      break;
+    case TaskKind::kStep:
+      on_step(result);
+      break;
+    case TaskKind::kEvaluate:
+      on_evaluated(result);
+      break;
+    case TaskKind::kSnapshot: {
+      BulkName name{BulkKind::kSnapshot, 0, 0, result.layer, result.version, term_};
+      actions_.push_back(SendBulk{central_, name, result.tensors[0]});
+      break;
+    }
+  }
+}
+
+void Stage::on_forward(const TaskResult& result) {
+  ++in_flight_;
+  next_forward_ = after(next_forward_);
+  if (is_last()) {
+    net::Control message;
+    net::BatchLoss* loss = message.mutable_batch_loss();
+    loss->set_batch(result.batch);
+    loss->set_micro(result.micro);
+    loss->set_loss_sum(result.loss_sum);
+    loss->set_rows(result.rows);
+    loss->set_correct(result.correct);
+    send(central_, std::move(message));
+    return;
+  }
+  for (size_t i = 0; i < result.tensors.size(); ++i) {
+    const BulkName name{BulkKind::kActivation, result.batch, result.micro, outputs_[i]};
+    actions_.push_back(SendBulk{next(), name, result.tensors[i]});
+  }
+}
+
+void Stage::on_step(const TaskResult& result) {
+  step_due_ = false;
+  version_ = result.batch;
+  net::Control message;
+  message.mutable_progress()->set_version(version_);
+  message.mutable_progress()->set_busy_us(busy_us_);
+  send(central_, std::move(message));
+}
+
+void Stage::on_evaluated(const TaskResult& result) {
+  if (is_last()) {
+    net::Control message;
+    net::EvaluationLoss* loss = message.mutable_evaluation_loss();
+    loss->set_version(result.version);
+    loss->set_index(result.batch);
+    loss->set_loss_sum(result.loss_sum);
+    loss->set_rows(result.rows);
+    loss->set_correct(result.correct);
+    send(central_, std::move(message));
+    return;
+  }
+  for (size_t i = 0; i < result.tensors.size(); ++i) {
+    const BulkName name{BulkKind::kEvaluation, result.batch, 0, outputs_[i], result.version};
+    actions_.push_back(SendBulk{next(), name, result.tensors[i]});
+  }
+}
+
+void Stage::fail(const Status& status) {
+  net::Control message;
+  message.mutable_failure()->set_reason(status.message());
+  send(central_, std::move(message));
+  phase_ = Phase::kFinished;
+  if (!options_.beside_central) actions_.push_back(Exit{status});
+}
+
+}  // namespace ft

@@ -1,0 +1,169 @@
+#pragma once
+
+// The vocabulary between the pure state machines (stage.h, central.h) and their surroundings: events
+// go in, actions come out. Tensors are opaque here: a ConstBufferPtr is only passed on.
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "net/bulk.h"
+#include "net/message.pb.h"
+#include "runtime/base/buffer.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/status.h"
+#include "runtime/pipeline/report.h"
+
+namespace ft {
+
+using PeerId = uint64_t;
+
+// ---- Work for the compute thread (stages) ----
+
+enum class TaskKind : uint8_t {
+  kConfigure,  // build the executor of a range; load the states of version `version`
+  kForward,    // tensors: inputs; last stage: labels -> loss
+  kBackward,   // tensors: received gradients (none on the last stage)
+  kStep,       // make version `batch`
+  kEvaluate,   // tensors: inputs; `version` is the cut, `batch` the evaluation batch
+  kSnapshot,   // layer's state of `version`
+};
+
+struct Task {
+  TaskKind kind = TaskKind::kForward;
+  uint64_t term = 0;
+  int64_t batch = 0;
+  int32_t micro = 0;
+  int64_t version = 0;
+  int64_t mean_from = -1;
+  int32_t layer = 0;
+  int64_t retain_oldest = 0;       // kStep: afterwards drop older versions ...
+  std::vector<int64_t> retain_cuts;  // ... but these
+  std::vector<ConstBufferPtr> tensors;
+  ConstBufferPtr labels;
+  net::Assign assign;              // kConfigure
+  int32_t stage = -1;              // kConfigure: own place in assign.stages
+  ConstBufferPtr model;            // kConfigure: the file's bytes, when they were fetched
+};
+
+struct TaskResult {
+  TaskKind kind = TaskKind::kForward;
+  uint64_t term = 0;
+  int64_t batch = 0;
+  int32_t micro = 0;
+  int64_t version = 0;
+  int32_t layer = 0;
+  Status status;
+  std::vector<ConstBufferPtr> tensors;  // outputs, gradients to send, or one snapshot
+  double loss_sum = 0;
+  int64_t rows = 0;
+  int64_t correct = 0;
+  TimeUs busy_us = 0;
+  // kConfigure: ValueIds that cross the range's edges.
+  std::vector<int32_t> inputs;
+  std::vector<int32_t> outputs;
+  std::vector<int32_t> received_gradients;
+  std::vector<int32_t> sent_gradients;
+};
+
+// ---- Work for the data thread (central) ----
+
+enum class LoadKind : uint8_t { kTrain, kEvaluation };
+
+struct Load {
+  LoadKind kind = LoadKind::kTrain;
+  uint64_t term = 0;
+  int64_t batch = 0;  // or the evaluation batch
+  int32_t micro = 0;
+  int64_t version = 0;  // evaluation: the cut
+};
+
+struct LoadResult {
+  Load load;
+  ConstBufferPtr input;
+  ConstBufferPtr labels;
+};
+
+// ---- Events ----
+
+struct ControlEvent {
+  PeerId from = 0;
+  net::Control message;
+};
+struct BulkEvent {
+  PeerId from = 0;
+  BulkName name;
+  ConstBufferPtr bytes;
+};
+struct DisconnectedEvent {
+  PeerId peer = 0;
+};
+struct JournalWrittenEvent {
+  uint64_t term = 0;
+};
+struct InterruptEvent {};
+struct TickEvent {};
+
+using Event = std::variant<ControlEvent, BulkEvent, DisconnectedEvent, TaskResult, LoadResult,
+                           JournalWrittenEvent, InterruptEvent, TickEvent>;
+
+// ---- Actions ----
+
+struct SayHello {};  // to the configured central
+struct ConnectPeer {
+  PeerId peer = 0;
+  std::string control_endpoint;
+  std::string bulk_endpoint;
+};
+struct DisconnectPeer {
+  PeerId peer = 0;
+};
+struct SetTerm {
+  RunId run{};
+  uint64_t term = 0;
+};
+struct SendControl {
+  PeerId to = 0;
+  net::Control message;  // the body; the transport fills in the envelope
+};
+struct SendBulk {
+  PeerId to = 0;
+  BulkName name;
+  ConstBufferPtr bytes;
+};
+struct StartTask {
+  Task task;
+};
+struct StartLoad {
+  Load load;
+};
+struct WriteJournal {
+  uint64_t term = 0;
+  net::Record record;
+};
+struct Tell {
+  Report report;
+};
+// Central is done: one snapshot per layer at `version`.
+struct Complete {
+  int64_t version = -1;
+  std::vector<ConstBufferPtr> snapshots;
+};
+// The process ends with this status.
+struct Exit {
+  Status status;
+};
+
+using Action = std::variant<SayHello, ConnectPeer, DisconnectPeer, SetTerm, SendControl, SendBulk,
+                            StartTask, StartLoad, WriteJournal, Tell, Complete, Exit>;
+using Actions = std::vector<Action>;
+
+// For std::visit over a variant with one lambda per alternative.
+template <typename... Fs>
+struct Overloaded : Fs... {
+  using Fs::operator()...;
+};
+template <typename... Fs>
+Overloaded(Fs...) -> Overloaded<Fs...>;
+
+}  // namespace ft

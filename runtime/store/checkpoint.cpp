@@ -1,0 +1,86 @@
+#include "runtime/store/checkpoint.h"
+
+#include <cstring>
+
+#include "runtime/base/file.h"
+
+namespace ft {
+namespace {
+
+constexpr uint64_t kMagic = 0x31304B4350545246;  // the bytes "FRTPCK01"
+constexpr int64_t kLayersMax = 4096;
+
+struct FileHeader {
+  uint64_t magic;
+  uint8_t model[32];
+  int64_t version;
+  int64_t layers;
+};
+static_assert(sizeof(FileHeader) == 56);
+
+struct LayerHeader {
+  int64_t bytes;
+  uint64_t xxh3;
+};
+
+}  // namespace
+
+Status write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
+  std::vector<std::byte> file(sizeof(FileHeader));
+  FileHeader header{};
+  header.magic = kMagic;
+  std::memcpy(header.model, checkpoint.model.data(), sizeof(header.model));
+  header.version = checkpoint.version;
+  header.layers = static_cast<int64_t>(checkpoint.snapshots.size());
+  std::memcpy(file.data(), &header, sizeof(header));
+  const auto append = [&file](std::span<const std::byte> bytes) {
+    file.insert(file.end(), bytes.begin(), bytes.end());
+  };
+  for (const ConstBufferPtr& snapshot : checkpoint.snapshots) {
+    const LayerHeader layer{static_cast<int64_t>(snapshot->size()), xxh3_64(snapshot->bytes())};
+    append(std::as_bytes(std::span(&layer, 1)));
+    append(snapshot->bytes());
+  }
+  const uint64_t whole = xxh3_64(file);
+  append(std::as_bytes(std::span(&whole, 1)));
+  return write_file_atomic(path, file);
+}
+
+Result<Checkpoint> read_checkpoint(const std::string& path) {
+  FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(path));
+  const auto damaged = [&path](const char* what) {
+    return invalid_error("%s: not a usable checkpoint: %s", path.c_str(), what);
+  };
+  if (file->size() < sizeof(FileHeader) + sizeof(uint64_t)) return damaged("it is too short");
+  FileHeader header{};
+  std::memcpy(&header, file->data(), sizeof(header));
+  if (header.magic != kMagic) return damaged("another format or format version");
+  const size_t end = file->size() - sizeof(uint64_t);
+  uint64_t whole = 0;
+  std::memcpy(&whole, file->data() + end, sizeof(whole));
+  if (whole != xxh3_64(file->bytes().first(end))) return damaged("its checksum is wrong");
+  if (header.layers < 0 || header.layers > kLayersMax) return damaged("a bad number of layers");
+
+  Checkpoint checkpoint;
+  std::memcpy(checkpoint.model.data(), header.model, sizeof(header.model));
+  checkpoint.version = header.version;
+  size_t at = sizeof(FileHeader);
+  for (int64_t i = 0; i < header.layers; ++i) {
+    LayerHeader layer{};
+    if (end - at < sizeof(layer)) return damaged("it ends early");
+    std::memcpy(&layer, file->data() + at, sizeof(layer));
+    at += sizeof(layer);
+    if (layer.bytes < 0 || static_cast<uint64_t>(layer.bytes) > end - at) {
+      return damaged("it ends early");
+    }
+    BufferPtr snapshot = make_buffer(static_cast<size_t>(layer.bytes));
+    std::memcpy(snapshot->data(), file->data() + at, snapshot->size());
+    if (xxh3_64(snapshot->bytes()) != layer.xxh3) return damaged("a layer's checksum is wrong");
+    checkpoint.snapshots.push_back(std::move(snapshot));
+    at += static_cast<size_t>(layer.bytes);
+  }
+  if (at != end) return damaged("it has bytes too many");
+  return checkpoint;
+}
+
+}  // namespace ft

@@ -1,0 +1,59 @@
+#pragma once
+
+// The run directory (DESIGN 4, 7): what a run leaves on disk. docs/run_directory.md has the formats.
+//
+//   lock             held by the central that uses the directory
+//   run.json         what defines the result, apart from model, data and record
+//   model.onnx       the model as it was given
+//   journal.jsonl    one line per configuration: term and record, synced before training resumes
+//   events.jsonl     the events, as --progress json prints them
+//   checkpoint.ftc   every layer's state at one version (checkpoint.h)
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/buffer.h"
+#include "runtime/base/layer_range.h"
+#include "runtime/base/status.h"
+
+namespace ft {
+
+// Batches from first_batch on were trained under `term` with `ranges`, in pipeline order.
+struct RecordEntry {
+  int64_t first_batch = 0;
+  uint64_t term = 0;
+  std::vector<LayerRange> ranges;
+};
+
+class RunDirectory {
+ public:
+  // Makes the directory (and its parents) for a new run and locks it. Errors: kInvalid when it
+  // holds a run already or another process uses it; kFailed for the disk.
+  static Result<std::unique_ptr<RunDirectory>> create(const std::string& path);
+  // Opens a run to read. Errors: kInvalid when it holds none.
+  static Result<std::unique_ptr<RunDirectory>> open(const std::string& path);
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+  Status write_run(const std::string& json);
+  Result<std::string> read_run() const;
+  Status write_model(const Buffer& model);
+  // Appends one line and syncs.
+  Status append_journal(uint64_t term, const std::vector<RecordEntry>& record);
+  // The record of the last whole line; a torn last line is ignored.
+  Result<std::vector<RecordEntry>> read_record() const;
+
+ private:
+  explicit RunDirectory(std::string path) : path_(std::move(path)) {}
+
+  std::string path_;
+  int lock_ = -1;
+};
+
+}  // namespace ft
