@@ -17,15 +17,16 @@ constexpr uint32_t kProtocolVersion = 1;
 constexpr int64_t kChunkBytesMax = 256 * 1024;
 
 using RunId = std::array<uint8_t, 16>;
+using PeerId = uint64_t;  // a process's incarnation; never 0
 
 enum class BulkKind : uint8_t {
-  kActivation = 1,      // item: ValueId; batch, micro
-  kGradient = 2,        // item: ValueId; batch, micro
-  kLabels = 3,          // batch, micro
-  kEvaluation = 4,      // item: ValueId; batch: index of the evaluation batch; version: the cut
+  kActivation = 1,  // item: ValueId; batch, micro
+  kGradient = 2,    // item: ValueId; batch, micro
+  kLabels = 3,      // batch, micro
+  kEvaluation = 4,  // item: ValueId; batch: index of the evaluation batch; version: the cut
   kEvaluationLabels = 5,
-  kSnapshot = 6,        // item: layer; version; origin_term
-  kModel = 7,           // the ONNX file
+  kSnapshot = 6,  // item: layer; version; origin_term
+  kModel = 7,     // the ONNX file
 };
 
 // Names one transfer: what it is, not how far it has come.

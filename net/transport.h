@@ -24,8 +24,6 @@
 
 namespace ft {
 
-using PeerId = uint64_t;  // the peer's incarnation; never 0
-
 enum class Priority : uint8_t { kPipeline = 0, kEvaluation = 1, kReplica = 2 };
 constexpr int kPriorityCount = 3;
 
@@ -40,7 +38,7 @@ struct TrafficCounts {
   int64_t activations = 0;  // kActivation, kEvaluation
   int64_t gradients = 0;
   int64_t labels = 0;
-  int64_t replicas = 0;     // kSnapshot
+  int64_t replicas = 0;  // kSnapshot
   int64_t model = 0;
   int64_t control = 0;
   int64_t dropped_frames = 0;  // stale, foreign or malformed frames received

@@ -15,7 +15,8 @@ std::vector<LayerRange> plan_ranges(const std::vector<double>& layer_costs,
   std::vector<double> before(layers + 1, 0.0);  // cost of the layers before each cut
   for (size_t i = 0; i < layers; ++i) before[i + 1] = before[i] + layer_costs[i];
 
-  // best[d][j]: the slowest of devices 0..d when they run layers [0, j); from[d][j]: d's first layer.
+  // best[d][j]: the slowest of devices 0..d when they run layers [0, j); from[d][j]: d's first
+  // layer.
   constexpr double kNever = std::numeric_limits<double>::infinity();
   std::vector<std::vector<double>> best(devices, std::vector<double>(layers + 1, kNever));
   std::vector<std::vector<size_t>> from(devices, std::vector<size_t>(layers + 1, 0));

@@ -34,10 +34,10 @@ void log_line(LogLevel level, const std::string& text) {
   std::fprintf(stderr, "ftrun: %s%s\n", tag, text.c_str());
 }
 
-#define FT_LOG_BODY(level)              \
-  va_list arguments;                    \
-  va_start(arguments, pattern);         \
-  log_list(level, pattern, arguments);  \
+#define FT_LOG_BODY(level)             \
+  va_list arguments;                   \
+  va_start(arguments, pattern);        \
+  log_list(level, pattern, arguments); \
   va_end(arguments)
 
 void log_error(const char* pattern, ...) { FT_LOG_BODY(LogLevel::kError); }

@@ -21,8 +21,8 @@ uint64_t mix(uint64_t x) {
 
 std::array<uint32_t, 4> random_block(const RandomKey& key, uint64_t counter_high,
                                      uint64_t counter_low) {
-  const uint64_t mixed = mix(
-      key.seed ^ mix((static_cast<uint64_t>(key.purpose) << 32) | key.stream));
+  const uint64_t mixed =
+      mix(key.seed ^ mix((static_cast<uint64_t>(key.purpose) << 32) | key.stream));
   uint32_t k0 = static_cast<uint32_t>(mixed);
   uint32_t k1 = static_cast<uint32_t>(mixed >> 32);
   std::array<uint32_t, 4> c = {

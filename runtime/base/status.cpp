@@ -18,9 +18,9 @@ std::string format_list(const char* pattern, va_list arguments) {
 
 }  // namespace
 
-#define FT_FORMAT_BODY(text)            \
-  va_list arguments;                    \
-  va_start(arguments, pattern);         \
+#define FT_FORMAT_BODY(text)                          \
+  va_list arguments;                                  \
+  va_start(arguments, pattern);                       \
   std::string text = format_list(pattern, arguments); \
   va_end(arguments)
 

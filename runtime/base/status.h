@@ -16,9 +16,9 @@ namespace ft {
 // The values are the process's exit codes (DESIGN 7).
 enum class StatusCode : int {
   kOk = 0,
-  kFailed = 1,    // training failed: a peer, a disk, a number that is not finite
-  kInvalid = 2,   // bad usage, model, data or configuration
-  kRefused = 3,   // refused by the other side
+  kFailed = 1,   // training failed: a peer, a disk, a number that is not finite
+  kInvalid = 2,  // bad usage, model, data or configuration
+  kRefused = 3,  // refused by the other side
   kInterrupted = 130,
 };
 
@@ -47,8 +47,8 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}               // NOLINT: implicit by design
-  Result(Status status) : status_(std::move(status)) {        // NOLINT: implicit by design
+  Result(T value) : value_(std::move(value)) {}         // NOLINT: implicit by design
+  Result(Status status) : status_(std::move(status)) {  // NOLINT: implicit by design
     FT_CHECK(!status_.ok());
   }
 
@@ -77,10 +77,10 @@ class [[nodiscard]] Result {
 #define FT_CONCAT_(a, b) a##b
 #define FT_CONCAT(a, b) FT_CONCAT_(a, b)
 
-#define FT_RETURN_IF_ERROR(expression)                 \
-  do {                                                 \
-    ::ft::Status ft_status_ = (expression);            \
-    if (!ft_status_.ok()) return ft_status_;           \
+#define FT_RETURN_IF_ERROR(expression)       \
+  do {                                       \
+    ::ft::Status ft_status_ = (expression);  \
+    if (!ft_status_.ok()) return ft_status_; \
   } while (false)
 
 // FT_ASSIGN_OR_RETURN(auto x, make_x()); declares or assigns x, or returns the error.

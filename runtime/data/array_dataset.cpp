@@ -162,9 +162,9 @@ Result<std::unique_ptr<Dataset>> make_array_dataset(ArraySource source) {
       return invalid_error("%s: targets unlike those of %s in type or shape",
                            test.targets_path.c_str(), train.targets_path.c_str());
     }
-    if (test.samples.type != train.samples.type ||
+    if (is_float(test.samples.type) != is_float(train.samples.type) ||
         !(row_shape(test.samples) == row_shape(train.samples))) {
-      return invalid_error("%s: samples unlike those of %s in type or shape",
+      return invalid_error("%s: samples unlike those of %s in shape, or bytes against floats",
                            test.samples_path.c_str(), train.samples_path.c_str());
     }
     FT_RETURN_IF_ERROR(check_split(test, source.classes));

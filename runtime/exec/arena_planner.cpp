@@ -18,9 +18,8 @@ int ArenaPlanner::request(int64_t bytes, int first, int last) {
 void ArenaPlanner::place() {
   std::vector<size_t> order(requests_.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [this](size_t a, size_t b) {
-    return requests_[a].bytes > requests_[b].bytes;
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [this](size_t a, size_t b) { return requests_[a].bytes > requests_[b].bytes; });
   std::vector<size_t> placed;  // by offset
   for (const size_t index : order) {
     Request& request = requests_[index];
@@ -33,10 +32,9 @@ void ArenaPlanner::place() {
     }
     request.offset = offset;
     total_bytes_ = std::max(total_bytes_, offset + request.bytes);
-    const auto position =
-        std::upper_bound(placed.begin(), placed.end(), index, [this](size_t a, size_t b) {
-          return requests_[a].offset < requests_[b].offset;
-        });
+    const auto position = std::upper_bound(
+        placed.begin(), placed.end(), index,
+        [this](size_t a, size_t b) { return requests_[a].offset < requests_[b].offset; });
     placed.insert(position, index);
   }
 }

@@ -7,8 +7,8 @@ namespace {
 
 // Where the gradient of a value stands while backward is planned.
 struct Gradient {
-  Location location;       // kNone: nothing has contributed yet
-  bool writable = false;   // false: received from the next stage, or shared with its message
+  Location location;      // kNone: nothing has contributed yet
+  bool writable = false;  // false: received from the next stage, or shared with its message
 };
 
 class BackwardPlanner {

@@ -97,9 +97,8 @@ std::string weights_sha256(const Model& model, const std::vector<ConstBufferPtr>
   for (size_t i = 0; i < values.size(); ++i) {
     if (values[i] != nullptr) ids.push_back(static_cast<ValueId>(i));
   }
-  std::sort(ids.begin(), ids.end(), [&](ValueId a, ValueId b) {
-    return model.value(a).name < model.value(b).name;
-  });
+  std::sort(ids.begin(), ids.end(),
+            [&](ValueId a, ValueId b) { return model.value(a).name < model.value(b).name; });
   Sha256Stream stream;
   for (const ValueId id : ids) stream.update(values[static_cast<size_t>(id)]->bytes());
   return to_hex(stream.finish());

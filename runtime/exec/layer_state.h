@@ -1,7 +1,8 @@
 #pragma once
 
-// A layer's state at one version, immutable once written (DESIGN 2): parameters with the optimizer's
-// state, made by the step, and running statistics, made by the forward pass: two chains.
+// A layer's state at one version, immutable once written (DESIGN 2): parameters with the
+// optimizer's state, made by the step, and running statistics, made by the forward pass: two
+// chains.
 //
 // A snapshot of a layer is the concatenation [parameters | optimizer slot 0 | ... | statistics],
 // float32, parameters and statistics in the order of Layer::parameters and Layer::statistics.

@@ -130,12 +130,12 @@ Result<std::unique_ptr<RangeExecutor>> RangeExecutor::create(std::shared_ptr<con
                                                              ThreadPool* pool) {
   std::unique_ptr<RangeExecutor> executor(
       new RangeExecutor(std::move(model), std::move(layouts), pool));
-  FT_ASSIGN_OR_RETURN(executor->train_, compile_range(*executor->model_, range, executor->layouts_,
-                                                      Mode::kTrain));
-  FT_ASSIGN_OR_RETURN(executor->infer_, compile_range(*executor->model_, range, executor->layouts_,
-                                                      Mode::kInfer));
-  executor->work_ = make_buffer(static_cast<size_t>(
-      std::max(executor->train_->work_bytes, executor->infer_->work_bytes)));
+  FT_ASSIGN_OR_RETURN(executor->train_,
+                      compile_range(*executor->model_, range, executor->layouts_, Mode::kTrain));
+  FT_ASSIGN_OR_RETURN(executor->infer_,
+                      compile_range(*executor->model_, range, executor->layouts_, Mode::kInfer));
+  executor->work_ = make_buffer(
+      static_cast<size_t>(std::max(executor->train_->work_bytes, executor->infer_->work_bytes)));
   return executor;
 }
 
@@ -153,8 +153,7 @@ std::vector<BufferPtr> RangeExecutor::make_outputs(const RangeProgram& program,
   std::vector<BufferPtr> outputs(program.outputs.size());
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (program.passed_outputs[i] >= 0) continue;
-    outputs[i] =
-        make_buffer(static_cast<size_t>(model_->value(program.outputs[i]).type.bytes()));
+    outputs[i] = make_buffer(static_cast<size_t>(model_->value(program.outputs[i]).type.bytes()));
   }
   return outputs;
 }

@@ -1,8 +1,8 @@
 #pragma once
 
-// RangeExecutor runs a compiled range: it owns the arena and turns locations into pointers. It knows
-// nothing of batches in flight or versions: the caller (range_trainer.h) hands in the state to use
-// and a slot per micro-batch. One thread (the compute thread) owns it and the pool.
+// RangeExecutor runs a compiled range: it owns the arena and turns locations into pointers. It
+// knows nothing of batches in flight or versions: the caller (range_trainer.h) hands in the state
+// to use and a slot per micro-batch. One thread (the compute thread) owns it and the pool.
 
 #include <memory>
 #include <vector>

@@ -22,8 +22,8 @@ Result<std::unique_ptr<const RangeProgram>> compile_range(const Model& model, La
   auto program = std::make_unique<RangeProgram>();
   program->range = range;
   program->mode = mode;
-  program->inputs = range.first == 0 ? std::vector<ValueId>{model.input}
-                                     : crossing_values(model, range.first);
+  program->inputs =
+      range.first == 0 ? std::vector<ValueId>{model.input} : crossing_values(model, range.first);
   program->outputs = crossing_values(model, range.last);
   if (mode == Mode::kTrain) {
     program->received_gradients = with_gradient(model, program->outputs);

@@ -1,6 +1,7 @@
 #pragma once
 
-// RangeProgram: the nodes of a range of layers compiled into steps with fixed storage, for one mode.
+// RangeProgram: the nodes of a range of layers compiled into steps with fixed storage, for one
+// mode.
 //
 // Storage of a value, decided here once:
 // - a tensor that crosses the range's edges lives in a Buffer of its own, shared with the messages;
@@ -25,12 +26,12 @@ namespace ft {
 
 enum class Region : uint8_t {
   kNone,
-  kConstant,           // index: ValueId
-  kParameter,          // index: layer in the range; offset in its parameter buffer
-  kStatistic,          // likewise in its statistics
-  kNextStatistic,      // likewise in the version that forward writes
-  kInput,              // index: position in inputs
-  kOutput,             // index: position in outputs
+  kConstant,       // index: ValueId
+  kParameter,      // index: layer in the range; offset in its parameter buffer
+  kStatistic,      // likewise in its statistics
+  kNextStatistic,  // likewise in the version that forward writes
+  kInput,          // index: position in inputs
+  kOutput,         // index: position in outputs
   kStash,
   kWork,
   kParameterGradient,  // index: layer in the range; offset in its gradient buffer
@@ -90,11 +91,11 @@ struct RangeProgram {
   std::vector<int32_t> passed_gradients;    // per sent gradient: position in received, or -1
 
   std::vector<ForwardStep> forward;
-  std::vector<CopyStep> forward_copies;     // after the steps
-  std::vector<BackwardStep> backward;       // in order of execution
-  std::vector<Location> unused_gradients;   // parameters that no loss depends on: zeroed
+  std::vector<CopyStep> forward_copies;    // after the steps
+  std::vector<BackwardStep> backward;      // in order of execution
+  std::vector<Location> unused_gradients;  // parameters that no loss depends on: zeroed
   std::vector<int64_t> unused_gradient_bytes;
-  std::vector<int32_t> empty_sent;          // sent gradients that nothing contributes to: zeroed
+  std::vector<int32_t> empty_sent;  // sent gradients that nothing contributes to: zeroed
 
   int64_t stash_bytes = 0;
   int64_t work_bytes = 0;

@@ -16,7 +16,8 @@ RangeTrainer::RangeTrainer(std::shared_ptr<const Model> model, LayerRange range,
     if (value.kind != ValueKind::kUpdate) continue;
     for (int layer = range_.first; layer < range_.last; ++layer) {
       for (const ValueId id : model_->layers[static_cast<size_t>(layer)].statistics) {
-        if (id == value.updates) moves_statistics_[static_cast<size_t>(layer - range_.first)] = true;
+        if (id == value.updates)
+          moves_statistics_[static_cast<size_t>(layer - range_.first)] = true;
       }
     }
   }
@@ -27,10 +28,9 @@ Result<std::unique_ptr<RangeTrainer>> RangeTrainer::create(std::shared_ptr<const
                                                            const TrainerOptions& options,
                                                            ThreadPool* pool) {
   FT_CHECK(options.batch_size == model->batch * options.micro_batches);
-  std::unique_ptr<RangeTrainer> trainer(
-      new RangeTrainer(std::move(model), range, options, pool));
-  FT_ASSIGN_OR_RETURN(trainer->executor_, RangeExecutor::create(trainer->model_, range,
-                                                                trainer->layouts_, pool));
+  std::unique_ptr<RangeTrainer> trainer(new RangeTrainer(std::move(model), range, options, pool));
+  FT_ASSIGN_OR_RETURN(trainer->executor_,
+                      RangeExecutor::create(trainer->model_, range, trainer->layouts_, pool));
   trainer->gradients_ = trainer->make_gradients();
   if (options.micro_batches > 1) trainer->micro_gradients_ = trainer->make_gradients();
   return trainer;
@@ -92,8 +92,7 @@ LossResult RangeTrainer::loss_of(const Buffer& output, const Buffer& labels, int
                        row_elements, scale, grad_output, pool_);
 }
 
-Result<RangeTrainer::ForwardResult> RangeTrainer::forward(int64_t batch, int micro,
-                                                          int64_t version,
+Result<RangeTrainer::ForwardResult> RangeTrainer::forward(int64_t batch, int micro, int64_t version,
                                                           std::vector<ConstBufferPtr> inputs,
                                                           const ConstBufferPtr& labels) {
   FT_CHECK(parameters_.count(version) != 0);
@@ -117,10 +116,10 @@ Result<RangeTrainer::ForwardResult> RangeTrainer::forward(int64_t batch, int mic
   result.loss = loss_of(output, *labels, model_->batch, grad_output->floats());
   flight.grad_output = grad_output;
   if (result.loss.bad_row >= 0) {
-    return failed_error("batch %lld: the label of row %lld is outside the model's %lld classes",
-                        static_cast<long long>(batch), static_cast<long long>(result.loss.bad_row),
-                        static_cast<long long>(output.size() / 4 /
-                                               static_cast<size_t>(model_->batch)));
+    return failed_error(
+        "batch %lld: the label of row %lld is outside the model's %lld classes",
+        static_cast<long long>(batch), static_cast<long long>(result.loss.bad_row),
+        static_cast<long long>(output.size() / 4 / static_cast<size_t>(model_->batch)));
   }
   if (!std::isfinite(result.loss.loss_sum)) {
     return failed_error(
@@ -180,7 +179,8 @@ void RangeTrainer::step(int64_t batch, int64_t mean_from) {
         for (int64_t k = 0; k < count; ++k) sum[static_cast<size_t>(k)] += part[k];
       }
       const auto versions = static_cast<float>(batch - mean_from + 1);
-      for (int64_t k = 0; k < count; ++k) made->floats()[k] = sum[static_cast<size_t>(k)] / versions;
+      for (int64_t k = 0; k < count; ++k)
+        made->floats()[k] = sum[static_cast<size_t>(k)] / versions;
     }
     next[i] = std::move(made);
   }

@@ -173,7 +173,8 @@ void StoragePlan::place_groups() {
     if (target.region != Region::kNone) continue;
     int32_t output = -1;
     for (size_t k = 0; k < program_.outputs.size() && output < 0; ++k) {
-      if (group_of(program_.outputs[k]) == static_cast<int32_t>(i)) output = static_cast<int32_t>(k);
+      if (group_of(program_.outputs[k]) == static_cast<int32_t>(i))
+        output = static_cast<int32_t>(k);
     }
     if (output >= 0) {
       target.location = {Region::kOutput, output, 0};

@@ -21,7 +21,9 @@ class StoragePlan {
 
   int node_first() const { return node_first_; }
   int node_count() const { return node_count_; }
-  const Node& node(int local) const { return model_.nodes[static_cast<size_t>(node_first_ + local)]; }
+  const Node& node(int local) const {
+    return model_.nodes[static_cast<size_t>(node_first_ + local)];
+  }
   const KernelPlan& plan(int local) const { return program_.plans[static_cast<size_t>(local)]; }
 
   // Where a value is during forward and, if it was saved, backward.
@@ -42,9 +44,9 @@ class StoragePlan {
     Region region = Region::kNone;
     Location location;
     int64_t bytes = 0;
-    int last_use = 0;   // local forward step
+    int last_use = 0;  // local forward step
     bool saved = false;
-    bool crosses = false;  // holds a value of program.outputs
+    bool crosses = false;       // holds a value of program.outputs
     ValueId writer = kNoValue;  // the value whose bytes the group holds in the end
   };
   struct WorkBlock {
@@ -69,12 +71,12 @@ class StoragePlan {
   RangeProgram& program_;
   int node_first_ = 0;
   int node_count_ = 0;
-  std::vector<int32_t> group_;      // by ValueId, -1: not in this range
+  std::vector<int32_t> group_;          // by ValueId, -1: not in this range
   std::vector<int32_t> last_consumer_;  // by ValueId: local step, -1 none here
-  std::vector<bool> value_saved_;   // by ValueId
+  std::vector<bool> value_saved_;       // by ValueId
   std::vector<Group> groups_;
-  std::vector<int> group_first_;    // local step that first writes the group
-  std::vector<Location> stashes_;   // by local node
+  std::vector<int> group_first_;   // local step that first writes the group
+  std::vector<Location> stashes_;  // by local node
   std::vector<WorkBlock> work_;
 };
 

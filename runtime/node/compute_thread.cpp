@@ -125,13 +125,17 @@ Status ComputeThread::configure(const Task& task, TaskResult* result) {
   result->received_gradients =
       trainer_->is_last() ? std::vector<int32_t>() : program.received_gradients;
   result->sent_gradients = program.sent_gradients;
+  for (const auto* ids : {&program.inputs, &program.outputs}) {
+    for (const ValueId id : *ids) result->value_bytes[id] = model_->value(id).type.bytes();
+  }
+  result->label_row_bytes = label_row_bytes_;
   return Status();
 }
 
 Status ComputeThread::forward(const Task& task, TaskResult* result) {
-  FT_ASSIGN_OR_RETURN(RangeTrainer::ForwardResult made,
-                      trainer_->forward(task.batch, task.micro, task.version, task.tensors,
-                                        task.labels));
+  FT_ASSIGN_OR_RETURN(
+      RangeTrainer::ForwardResult made,
+      trainer_->forward(task.batch, task.micro, task.version, task.tensors, task.labels));
   result->tensors = std::move(made.outputs);
   result->loss_sum = made.loss.loss_sum;
   result->correct = made.loss.correct;

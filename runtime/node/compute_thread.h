@@ -14,8 +14,8 @@ namespace ft {
 
 struct ComputeOptions {
   int threads = 1;
-  double slowdown = 1.0;         // after each task sleep (slowdown - 1) times its CPU time
-  ConstBufferPtr model_file;     // null until central has sent it
+  double slowdown = 1.0;      // after each task sleep (slowdown - 1) times its CPU time
+  ConstBufferPtr model_file;  // null until central has sent it
 };
 
 class ComputeThread {

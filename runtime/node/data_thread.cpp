@@ -41,22 +41,22 @@ LoadResult BatchLoader::train(const Load& load) {
     order_ = epoch_order(shape_.seed, epoch, dataset_.count(Split::kTrain), shape_.shuffle);
     epoch_ = epoch;
   }
-  const int64_t first = load.batch % shape_.batches_per_epoch * shape_.batch_size +
-                        load.micro * shape_.rows;
+  const int64_t first =
+      load.batch % shape_.batches_per_epoch * shape_.batch_size + load.micro * shape_.rows;
   return fill(load, Split::kTrain,
               std::vector<int64_t>(order_.begin() + first, order_.begin() + first + shape_.rows));
 }
 
-LoadResult BatchLoader::evaluation(const Load& load) {
+LoadResult BatchLoader::evaluation(const Load& load, Split split) {
   const int64_t first = load.batch * shape_.rows;
-  const int64_t last = std::min(first + shape_.rows, dataset_.count(Split::kTest));
+  const int64_t last = std::min(first + shape_.rows, dataset_.count(split));
   std::vector<int64_t> samples;
   for (int64_t sample = first; sample < last; ++sample) samples.push_back(sample);
-  return fill(load, Split::kTest, samples);
+  return fill(load, split, samples);
 }
 
-int64_t evaluation_batches(const Dataset& dataset, int64_t rows) {
-  return (dataset.count(Split::kTest) + rows - 1) / rows;
+int64_t evaluation_batches(const Dataset& dataset, int64_t rows, Split split) {
+  return (dataset.count(split) + rows - 1) / rows;
 }
 
 DataThread::DataThread(const Dataset* dataset, const BatchShape& shape, RunDirectory* directory,

@@ -17,7 +17,7 @@
 namespace ft {
 
 struct BatchShape {
-  int64_t rows = 0;              // per micro-batch
+  int64_t rows = 0;  // per micro-batch
   int64_t batch_size = 0;
   int64_t batches_per_epoch = 1;
   uint64_t seed = 0;
@@ -32,21 +32,21 @@ class BatchLoader {
 
   // Rows [micro * rows, (micro + 1) * rows) of training batch `batch`.
   LoadResult train(const Load& load);
-  // Rows [batch * rows, ...) of the test split in file order; a last incomplete one repeats its
-  // first sample in the input, and its labels are fewer.
-  LoadResult evaluation(const Load& load);
+  // Rows [batch * rows, ...) of a split in file order; a last incomplete one repeats its first
+  // sample in the input, and its labels are fewer.
+  LoadResult evaluation(const Load& load, Split split = Split::kTest);
 
  private:
   LoadResult fill(const Load& load, Split split, const std::vector<int64_t>& samples);
 
   const Dataset& dataset_;
   BatchShape shape_;
-  int64_t epoch_ = -1;          // whose order is in order_
+  int64_t epoch_ = -1;  // whose order is in order_
   std::vector<int64_t> order_;
 };
 
-// Whole and incomplete batches that cover the test split.
-int64_t evaluation_batches(const Dataset& dataset, int64_t rows);
+// Whole and incomplete batches that cover a split.
+int64_t evaluation_batches(const Dataset& dataset, int64_t rows, Split split = Split::kTest);
 
 struct JournalRequest {
   uint64_t term = 0;

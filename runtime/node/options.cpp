@@ -1,11 +1,10 @@
 #include "runtime/node/options.h"
 
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <unistd.h>
 
 #include "runtime/node/version.h"
 
@@ -44,9 +43,10 @@ void add_data(CLI::App* app, Options* o) {
 
 void add_cluster(CLI::App* app, Options* o, Texts* t) {
   const char* group = "Cluster";
-  app->add_option("--role", t->role,
-                  "solo: one device; central: waits for stages; stage: serves layers; local: central "
-                  "and stages as processes of this machine")
+  app->add_option(
+         "--role", t->role,
+         "solo: one device; central: waits for stages; stage: serves layers; local: central "
+         "and stages as processes of this machine")
       ->check(CLI::IsMember(Choices{"solo", "central", "stage", "local"}))
       ->group(group);
   app->add_option("--stages", o->stages, "local: pipeline stages, central's own included")
@@ -68,15 +68,17 @@ void add_cluster(CLI::App* app, Options* o, Texts* t) {
   app->add_option("--failure-timeout", t->failure_timeout, "Silence that counts as a failure")
       ->group(group);
   app->add_option("--heartbeat", t->heartbeat, "Interval of signs of life")->group(group);
-  app->add_option("--slowdown", o->slowdown,
-                  "Experiments: after each task sleep (X-1) times its CPU time; a list sets local's "
-                  "stages")
+  app->add_option(
+         "--slowdown", o->slowdown,
+         "Experiments: after each task sleep (X-1) times its CPU time; a list sets local's "
+         "stages")
       ->delimiter(',')
       ->check(CLI::Range(1.0, 1e4))
       ->group(group);
-  app->add_flag("--insecure", o->insecure,
-                "Endpoints other than loopback without keys: anybody on the network can read, change "
-                "and join the run")
+  app->add_flag(
+         "--insecure", o->insecure,
+         "Endpoints other than loopback without keys: anybody on the network can read, change "
+         "and join the run")
       ->group(group);
   app->add_flag("--dies-with-parent", o->dies_with_parent)->group("");
 }
@@ -123,8 +125,7 @@ void add_training(CLI::App* app, Options* o, Texts* t) {
 
 void add_output(CLI::App* app, Options* o, Texts* t) {
   const char* group = "Output";
-  app->add_option("--run-dir", o->run_dir, "Where journal, checkpoint and events go")
-      ->group(group);
+  app->add_option("--run-dir", o->run_dir, "Where journal, checkpoint and events go")->group(group);
   app->add_option("--progress", t->progress, "auto, bar, lines, json, none")
       ->check(CLI::IsMember(Choices{"auto", "bar", "lines", "json", "none"}))
       ->group(group);
@@ -158,11 +159,12 @@ Status check_values(const Texts& t, Options* o) {
     return invalid_error("--lr-schedule %s: not available; use constant", t.lr_schedule.c_str());
   }
   if (t.wire != "fp32") {
-    return invalid_error(t.wire == "fp16" && o->sync
-                             ? "--wire %s: refused with --schedule sync, which promises exact bits; "
-                               "use fp32"
-                             : "--wire %s: not available; use fp32",
-                         t.wire.c_str());
+    return invalid_error(
+        t.wire == "fp16" && o->sync
+            ? "--wire %s: refused with --schedule sync, which promises exact bits; "
+              "use fp32"
+            : "--wire %s: not available; use fp32",
+        t.wire.c_str());
   }
   const OptimizerOptions& sgd = o->optimizer;
   if (!std::isfinite(sgd.learning_rate) || sgd.learning_rate < 0) {
@@ -201,8 +203,9 @@ Status check_train(Options* o) {
   if (o->role == Role::kStage) return Status();
   if (o->model.empty()) return invalid_error("no model given; usage: ftrun MODEL.onnx [options]");
   if (o->data.empty()) {
-    return invalid_error("--data is missing; say fashion-mnist, idx:DIR, cifar10:DIR, npy:X,Y or "
-                         "synthetic:SHAPE:CLASSES");
+    return invalid_error(
+        "--data is missing; say fashion-mnist, idx:DIR, cifar10:DIR, npy:X,Y or "
+        "synthetic:SHAPE:CLASSES");
   }
   return Status();
 }
@@ -225,8 +228,11 @@ Result<TimeUs> parse_duration(const std::string& text) {
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   const std::string unit(rest, end);
-  const double scale = unit == "us" ? 1 : unit == "ms" ? 1e3 : unit == "s" ? 1e6
-                       : unit == "m" ? 60e6 : 0;
+  const double scale = unit == "us"   ? 1
+                       : unit == "ms" ? 1e3
+                       : unit == "s"  ? 1e6
+                       : unit == "m"  ? 60e6
+                                      : 0;
   if (error != std::errc() || scale == 0 || !(value > 0) || value * scale > 1e12) {
     return invalid_error("'%s' is no duration; write 250ms, 1s or 2.5s", text.c_str());
   }
@@ -237,15 +243,22 @@ Result<Options> parse_options(int argc, const char* const* argv) {
   Options o;
   Texts t;
   CLI::App app(
-      "Trains ONNX models on a handful of unequal devices, as a fault-tolerant pipeline.", "ftrun");
-  app.usage("ftrun MODEL.onnx [--role solo|central|stage|local] [options]\n"
-            "ftrun inspect|plan|eval MODEL.onnx ...   ftrun export|replay RUN_DIR ...\n"
-            "ftrun keygen   ftrun doctor");
+      "Trains ONNX models on a handful of unequal devices, as a fault-tolerant pipeline.\n\n"
+      "  ftrun MODEL.onnx --data SPEC [--role solo|central|stage|local] [options]\n"
+      "  ftrun MODEL.onnx --role stage [--central ENDPOINT]\n"
+      "  ftrun inspect MODEL.onnx [--json]       layers, parameters, FLOPs, bytes at each cut\n"
+      "  ftrun plan    MODEL.onnx --devices FILE partition and predicted speed\n"
+      "  ftrun eval    MODEL.onnx --data SPEC    loss and accuracy\n"
+      "  ftrun export  RUN_DIR -o OUT.onnx       trained weights as an inference model\n"
+      "  ftrun replay  RUN_DIR                   train again by the run's record, print the hash\n"
+      "  ftrun keygen | ftrun doctor",
+      "ftrun");
   app.set_version_flag("--version", version_text());
   app.get_formatter()->column_width(34);
   app.option_defaults()->always_capture_default();
-  app.footer("Exit codes: 0 done, 1 training failed, 2 bad usage, model or data, 3 refused by the "
-             "other side, 130 interrupted.");
+  app.footer(
+      "Exit codes: 0 done, 1 training failed, 2 bad usage, model or data, 3 refused by the "
+      "other side, 130 interrupted.");
 
   const std::string first = argc > 1 ? argv[1] : "";
   static constexpr struct {
@@ -261,11 +274,14 @@ Result<Options> parse_options(int argc, const char* const* argv) {
   CLI::App* sub = &app;
   if (o.command != Command::kTrain) {
     static constexpr const char* kSummaries[] = {
-        "", "Layers, parameters, FLOPs, bytes at each cut, unsupported ops",
-        "Partition, predicted speed and memory", "Loss and accuracy of a model",
+        "",
+        "Layers, parameters, FLOPs, bytes at each cut, unsupported ops",
+        "Partition, predicted speed and memory",
+        "Loss and accuracy of a model",
         "Trained weights as an inference ONNX model",
         "Train again by a run's record in one process and print weights_sha256",
-        "Make a key pair", "What this machine has and whether ftrun works on it"};
+        "Make a key pair",
+        "What this machine has and whether ftrun works on it"};
     sub = app.add_subcommand(first, kSummaries[static_cast<size_t>(o.command)]);
   }
   switch (o.command) {

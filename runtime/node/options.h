@@ -15,20 +15,28 @@
 namespace ft {
 
 enum class Command : uint8_t {
-  kTrain, kInspect, kPlan, kEval, kExport, kReplay, kKeygen, kDoctor, kHelp
+  kTrain,
+  kInspect,
+  kPlan,
+  kEval,
+  kExport,
+  kReplay,
+  kKeygen,
+  kDoctor,
+  kHelp
 };
 enum class Role : uint8_t { kSolo, kCentral, kStage, kLocal };
 
 struct Options {
   Command command = Command::kTrain;
-  std::string help;   // kHelp: the text to print (also --version's)
+  std::string help;  // kHelp: the text to print (also --version's)
 
-  std::string model;  // MODEL.onnx; optional for a stage
-  std::string run;    // RUN_DIR of export and replay
-  std::string output; // -o
+  std::string model;   // MODEL.onnx; optional for a stage
+  std::string run;     // RUN_DIR of export and replay
+  std::string output;  // -o
   std::string devices;
   bool json = false;
-  std::string logits; // eval: where to write them
+  std::string logits;  // eval: where to write them
 
   Role role = Role::kSolo;
   std::string data;
@@ -46,7 +54,7 @@ struct Options {
   bool epochs_given = false;
   int64_t batches = 0;  // 0: not given
   uint64_t seed = 0;
-  int threads = 0;      // 0: all cores
+  int threads = 0;  // 0: all cores
   bool shuffle = true;
   OptimizerOptions optimizer;
   LossKind loss = LossKind::kCrossEntropy;

@@ -1,9 +1,8 @@
 #include "runtime/node/wake_fd.h"
 
+#include <cstdint>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include <cstdint>
 
 #include "runtime/base/check.h"
 

@@ -1,9 +1,8 @@
 #include "runtime/observe/display.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
+#include <unistd.h>
 
 #include "runtime/base/log.h"
 #include "runtime/base/status.h"
@@ -56,8 +55,7 @@ std::string Display::started(const StartedInfo& info, TimeUs now) {
     print_line(format("%s, batch size %lld, %lld batches (%lld an epoch), run directory %s",
                       info.schedule.c_str(), static_cast<long long>(info.batch_size),
                       static_cast<long long>(info.batches),
-                      static_cast<long long>(info.batches_per_epoch),
-                      info.run_directory.c_str()));
+                      static_cast<long long>(info.batches_per_epoch), info.run_directory.c_str()));
   }
   return json;
 }
@@ -98,9 +96,8 @@ void Display::show(const Report& report, TimeUs now) {
       ranges += format("%s%s [%d, %d)", ranges.empty() ? "" : ", ", stage.name.c_str(),
                        stage.range.first, stage.range.last);
     }
-    print_line(format("%s: layers %s; batch %lld on, after %.2f s%s",
-                      reconfigured->reason.c_str(), ranges.c_str(),
-                      static_cast<long long>(reconfigured->resume_batch),
+    print_line(format("%s: layers %s; batch %lld on, after %.2f s%s", reconfigured->reason.c_str(),
+                      ranges.c_str(), static_cast<long long>(reconfigured->resume_batch),
                       static_cast<double>(reconfigured->duration_us) / 1e6,
                       reconfigured->exact ? "" : "; members of different numerics: not exact"));
   }
@@ -119,8 +116,8 @@ std::string Display::busy_text(const BatchReport& report, TimeUs now) const {
 
 std::string Display::eta_text(int64_t batch, TimeUs now) const {
   if (batches_done_ == 0) return "?";
-  const double each = static_cast<double>(now - first_batch_us_) / 1e6 /
-                      static_cast<double>(batches_done_);
+  const double each =
+      static_cast<double>(now - first_batch_us_) / 1e6 / static_cast<double>(batches_done_);
   return duration_text(each * static_cast<double>(info_.batches - 1 - batch));
 }
 
@@ -133,8 +130,7 @@ void Display::show_batch(const BatchReport& report, TimeUs now) {
   const int64_t in_epoch = report.batch % info_.batches_per_epoch + 1;
   const std::string numbers =
       format("%.0f images/s, loss %.4f, accuracy %.3f, busy %s %%, ETA %s", rate_, report.loss,
-             report.accuracy, busy_text(report, now).c_str(),
-             eta_text(report.batch, now).c_str());
+             report.accuracy, busy_text(report, now).c_str(), eta_text(report.batch, now).c_str());
   if (mode_ == ProgressMode::kLines) {
     print_line(format("epoch %lld, batch %lld/%lld: %s", static_cast<long long>(epoch + 1),
                       static_cast<long long>(in_epoch),

@@ -1,7 +1,7 @@
 #pragma once
 
-// Display: what a person sees of a run on standard output: a Keras-like line that rewrites itself on
-// a terminal, plain lines elsewhere, JSON events, or nothing (DESIGN 7, --progress).
+// Display: what a person sees of a run on standard output: a Keras-like line that rewrites itself
+// on a terminal, plain lines elsewhere, JSON events, or nothing (DESIGN 7, --progress).
 
 #include <cstdint>
 #include <string>

@@ -37,28 +37,26 @@ Json to_json(const DeviceLostReport& report) {
 }
 
 Json to_json(const BatchReport& report) {
-  Json json = {{"event", "batch"}, {"batch", report.batch}, {"loss", report.loss},
+  Json json = {{"event", "batch"},
+               {"batch", report.batch},
+               {"loss", report.loss},
                {"accuracy", report.accuracy}};
   if (report.replayed) json["replayed"] = true;
   return json;
 }
 
 Json to_json(const EvaluatedReport& report) {
-  return {{"event", "evaluated"},     {"epoch", report.epoch}, {"batch", report.version},
+  return {{"event", "evaluated"},        {"epoch", report.epoch}, {"batch", report.version},
           {"accuracy", report.accuracy}, {"loss", report.loss},   {"samples", report.rows}};
 }
 
 }  // namespace
 
 std::string event_json(const StartedInfo& info) {
-  Json json = {{"event", "started"},
-               {"run", info.run},
-               {"model", info.model},
-               {"data", info.data},
-               {"schedule", info.schedule},
-               {"batch_size", info.batch_size},
-               {"batches", info.batches},
-               {"batches_per_epoch", info.batches_per_epoch},
+  Json json = {{"event", "started"},           {"run", info.run},
+               {"model", info.model},          {"data", info.data},
+               {"schedule", info.schedule},    {"batch_size", info.batch_size},
+               {"batches", info.batches},      {"batches_per_epoch", info.batches_per_epoch},
                {"run_dir", info.run_directory}};
   if (!info.central.empty()) json["central"] = info.central;
   return json.dump();

@@ -35,7 +35,7 @@ struct FinishedInfo {
   double images_per_second = 0;  // over the whole run
   double loss = 0;               // of the last batch
   bool evaluated = false;
-  double accuracy = 0;           // of the last evaluation
+  double accuracy = 0;  // of the last evaluation
   std::string weights_sha256;
   bool exact = true;
   double seconds = 0;

@@ -173,9 +173,8 @@ bool Central::all_answered() const {
 std::vector<PeerId> Central::in_order() const {
   std::vector<PeerId> order;
   for (const auto& [peer, device] : devices_) order.push_back(peer);
-  std::sort(order.begin(), order.end(), [this](PeerId a, PeerId b) {
-    return devices_.at(a).joined < devices_.at(b).joined;
-  });
+  std::sort(order.begin(), order.end(),
+            [this](PeerId a, PeerId b) { return devices_.at(a).joined < devices_.at(b).joined; });
   return order;
 }
 
@@ -341,8 +340,7 @@ void Central::on_load(const LoadResult& result) {
   send_bulk(first_stage(),
             BulkName{input, load.batch, load.micro, options_.model_input, load.version},
             result.input);
-  send_bulk(last_stage(), BulkName{labels, load.batch, load.micro, 0, load.version},
-            result.labels);
+  send_bulk(last_stage(), BulkName{labels, load.batch, load.micro, 0, load.version}, result.labels);
 }
 
 void Central::on_batch_loss(const net::BatchLoss& loss) {
@@ -393,8 +391,8 @@ void Central::feed_evaluation() {
   while (evaluation.next_load < options_.training.evaluation_batches() && loads_ < kLoadsMax &&
          evaluation.next_load < evaluation.done + ahead) {
     ++loads_;
-    actions_.push_back(StartLoad{
-        {LoadKind::kEvaluation, term_, evaluation.next_load, 0, evaluation.version}});
+    actions_.push_back(
+        StartLoad{{LoadKind::kEvaluation, term_, evaluation.next_load, 0, evaluation.version}});
     ++evaluation.next_load;
   }
 }
@@ -410,8 +408,7 @@ void Central::on_evaluation_loss(const net::EvaluationLoss& loss) {
   report.version = evaluation.version;
   report.epoch = evaluation.version / options_.training.batches_per_epoch();
   report.loss = evaluation.loss_sum / static_cast<double>(evaluation.rows);
-  report.accuracy =
-      static_cast<double>(evaluation.correct) / static_cast<double>(evaluation.rows);
+  report.accuracy = static_cast<double>(evaluation.correct) / static_cast<double>(evaluation.rows);
   report.rows = evaluation.rows;
   tell(report);
   net::Control done;
@@ -431,13 +428,15 @@ void Central::maybe_collect() {
   send_all(message);
 }
 
-bool Central::expects(PeerId from, const BulkName& name) const {
-  return phase_ == Phase::kCollecting && name.kind == BulkKind::kSnapshot && is_stage(from) &&
-         name.version == finished_ && name.item >= 0 && name.item < layer_count();
+int64_t Central::expected_bytes(PeerId from, const BulkName& name) const {
+  const bool wanted = phase_ == Phase::kCollecting && name.kind == BulkKind::kSnapshot &&
+                      is_stage(from) && name.version == finished_ && name.item >= 0 &&
+                      name.item < layer_count();
+  return wanted ? options_.layer_bytes[static_cast<size_t>(name.item)] : -1;
 }
 
 void Central::on_snapshot(const BulkEvent& event) {
-  if (!expects(event.from, event.name)) return;
+  if (expected_bytes(event.from, event.name) != static_cast<int64_t>(event.bytes->size())) return;
   snapshots_[static_cast<size_t>(event.name.item)] = event.bytes;
   for (const ConstBufferPtr& snapshot : snapshots_) {
     if (snapshot == nullptr) return;

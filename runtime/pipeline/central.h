@@ -3,9 +3,9 @@
 // Central: the state machine of the node that owns the data and decides. Pure: step(event, now) ->
 // actions (DESIGN 5).
 //
-// There is one reconfiguration path (DESIGN 4), begin() -> choose() -> resume(), and everything that
-// changes the members or their ranges goes through it; whatever goes wrong on the way begins it again
-// with a higher term.
+// There is one reconfiguration path (DESIGN 4), begin() -> choose() -> resume(), and everything
+// that changes the members or their ranges goes through it; whatever goes wrong on the way begins
+// it again with a higher term.
 //
 //   kWaiting --enough stages--> kPausing --all inventories--> kMoving --all ready--> kJournal
 //                                  ^                                                    |written
@@ -30,13 +30,14 @@ struct CentralOptions {
   std::string name;
   RunId run{};
   net::Training training;
-  int workers = 1;                       // stages to wait for, besides central's own
-  std::string cuts;                      // "3,9" for --partition fixed; empty: planned
-  std::vector<double> layer_costs;       // one per layer: also says how many there are
-  int32_t model_input = 0;               // ValueId
-  std::string model_sha256;              // 32 raw bytes
-  ConstBufferPtr model;                  // the file, for stages that lack it
-  std::string control_endpoint;          // our own, for stages to answer to
+  int workers = 1;                   // stages to wait for, besides central's own
+  std::string cuts;                  // "3,9" for --partition fixed; empty: planned
+  std::vector<double> layer_costs;   // one per layer: also says how many there are
+  std::vector<int64_t> layer_bytes;  // of each layer's snapshot
+  int32_t model_input = 0;           // ValueId
+  std::string model_sha256;          // 32 raw bytes
+  ConstBufferPtr model;              // the file, for stages that lack it
+  std::string control_endpoint;      // our own, for stages to answer to
   std::string bulk_endpoint;
   TimeUs failure_timeout_us = kSecondUs;
   TimeUs heartbeat_us = 250 * kMillisecondUs;
@@ -48,15 +49,21 @@ class Central {
 
   Actions step(const Event& event, TimeUs now);
 
-  // Whether central waits for this transfer (a layer's snapshot). The shell adds the size.
-  bool expects(PeerId from, const BulkName& name) const;
+  // The bytes of this transfer if central waits for it (a layer's snapshot), or -1.
+  int64_t expected_bytes(PeerId from, const BulkName& name) const;
 
   // For people: what central is waiting for right now.
   std::string waiting_for() const;
 
  private:
   enum class Phase : uint8_t {
-    kWaiting, kPausing, kMoving, kJournal, kTraining, kCollecting, kDone
+    kWaiting,
+    kPausing,
+    kMoving,
+    kJournal,
+    kTraining,
+    kCollecting,
+    kDone
   };
 
   struct Device {
@@ -65,7 +72,7 @@ class Central {
     bool member = false;    // of this term; others wait to become one
     bool answered = false;  // inventory or ready, whichever the phase waits for
     std::string numerics;
-    int64_t version = -1;   // newest version its stage has made
+    int64_t version = -1;  // newest version its stage has made
     TimeUs busy_us = 0;
   };
   struct BatchSum {
@@ -117,7 +124,9 @@ class Central {
   int64_t slowest_version() const;
   bool is_stage(PeerId peer) const;
   int layer_count() const { return static_cast<int>(options_.layer_costs.size()); }
-  void send(PeerId to, net::Control message) { actions_.push_back(SendControl{to, std::move(message)}); }
+  void send(PeerId to, net::Control message) {
+    actions_.push_back(SendControl{to, std::move(message)});
+  }
   void send_all(const net::Control& message);
   void send_bulk(PeerId to, const BulkName& name, ConstBufferPtr bytes);
   void tell(Report report) { actions_.push_back(Tell{std::move(report)}); }
@@ -140,12 +149,12 @@ class Central {
   net::Record record_;
 
   // Training
-  int64_t batches_ = 0;            // stop after that many; an interrupt lowers it
-  int64_t next_batch_ = 0;         // to load
+  int64_t batches_ = 0;     // stop after that many; an interrupt lowers it
+  int64_t next_batch_ = 0;  // to load
   int32_t next_micro_ = 0;
-  int loads_ = 0;                  // under way
-  int64_t finished_ = -1;          // newest batch that every stage has stepped and whose loss is in
-  int64_t finished_ever_ = -1;     // in any term
+  int loads_ = 0;               // under way
+  int64_t finished_ = -1;       // newest batch that every stage has stepped and whose loss is in
+  int64_t finished_ever_ = -1;  // in any term
   std::map<int64_t, BatchSum> sums_;
   std::deque<EvaluationSum> evaluations_;  // cuts whose evaluation is due or under way
   std::vector<ConstBufferPtr> snapshots_;  // by layer, while collecting

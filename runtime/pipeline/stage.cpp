@@ -70,8 +70,8 @@ void Stage::on_control(PeerId from, const net::Control& message, TimeUs now) {
   switch (message.body_case()) {
     case net::Control::kRefuse:
       if (phase_ == Phase::kJoining) {
-        actions_.push_back(Exit{refused_error("central refuses this stage: %s",
-                                              message.refuse().reason().c_str())});
+        actions_.push_back(Exit{
+            refused_error("central refuses this stage: %s", message.refuse().reason().c_str())});
       }
       return;
     case net::Control::kPause:
@@ -192,6 +192,8 @@ void Stage::on_configured(const TaskResult& result) {
   outputs_ = result.outputs;
   received_gradients_ = result.received_gradients;
   sent_gradients_ = result.sent_gradients;
+  value_bytes_ = result.value_bytes;
+  label_row_bytes_ = result.label_row_bytes;
   options_.hello.set_model_sha256(assign_.model_sha256());
   version_ = place_.resumed_version;
   next_forward_ = {version_ + 1, 0};
@@ -212,38 +214,48 @@ PeerId Stage::next() const {
   return is_last() ? 0 : assign_.stages(place_.stage + 1).incarnation();
 }
 
-bool Stage::expects(PeerId from, const BulkName& name) const {
+int64_t Stage::tensor_bytes(const std::vector<int32_t>& ids, int32_t id) const {
+  return contains(ids, id) ? value_bytes_.at(id) : -1;
+}
+
+// The last evaluation batch may be incomplete: its labels say how many rows count.
+int64_t Stage::evaluation_label_bytes(int64_t index) const {
+  const int64_t rows =
+      std::min(micro_rows(), assign_.training().evaluation_rows() - index * micro_rows());
+  return rows * label_row_bytes_;
+}
+
+int64_t Stage::expected_bytes(PeerId from, const BulkName& name) const {
   if (name.kind == BulkKind::kModel) {
-    return phase_ == Phase::kMoving && from == assign_.model_from();
+    return phase_ == Phase::kMoving && from == assign_.model_from() ? assign_.model_bytes() : -1;
   }
-  if ((phase_ != Phase::kReady && phase_ != Phase::kTraining) || !has_range()) return false;
+  if ((phase_ != Phase::kReady && phase_ != Phase::kTraining) || !has_range()) return -1;
   // 1F1B keeps every neighbour within S batches of our own; one more is on its way to us.
   const net::Training& training = assign_.training();
   const bool near = name.batch > version_ && name.batch <= version_ + place_.stages + 2 &&
                     name.batch < training.batches() && name.micro >= 0 &&
                     name.micro < micro_count(training);
+  const bool evaluated = is_evaluated(training, name.version) && name.batch >= 0 &&
+                         name.batch < training.evaluation_batches();
   switch (name.kind) {
     case BulkKind::kActivation:
-      return near && from == previous() && contains(inputs_, name.item);
+      return near && from == previous() ? tensor_bytes(inputs_, name.item) : -1;
     case BulkKind::kGradient:
-      return near && !is_last() && from == next() && contains(received_gradients_, name.item);
+      return near && from == next() ? tensor_bytes(received_gradients_, name.item) : -1;
     case BulkKind::kLabels:
-      return near && is_last() && from == central_;
+      return near && is_last() && from == central_ ? micro_rows() * label_row_bytes_ : -1;
     case BulkKind::kEvaluation:
-      return from == previous() && contains(inputs_, name.item) &&
-             is_evaluated(training, name.version) && name.batch >= 0 &&
-             name.batch < training.evaluation_batches();
+      return evaluated && from == previous() ? tensor_bytes(inputs_, name.item) : -1;
     case BulkKind::kEvaluationLabels:
-      return is_last() && from == central_ && is_evaluated(training, name.version) &&
-             name.batch >= 0 && name.batch < training.evaluation_batches();
+      return evaluated && is_last() && from == central_ ? evaluation_label_bytes(name.batch) : -1;
     default:
-      return false;
+      return -1;
   }
 }
 
 void Stage::on_bulk(const BulkEvent& event) {
   const BulkName& name = event.name;
-  if (!expects(event.from, name)) return;
+  if (expected_bytes(event.from, name) != static_cast<int64_t>(event.bytes->size())) return;
   const Micro micro{name.batch, name.micro};
   switch (name.kind) {
     case BulkKind::kModel:

@@ -23,11 +23,11 @@ namespace ft {
 
 struct StageOptions {
   PeerId self = 0;
-  net::Hello hello;               // numerics, memory, threads: what the inventory repeats
+  net::Hello hello;  // numerics, memory, threads: what the inventory repeats
   TimeUs hello_interval_us = 200 * kMillisecondUs;
   TimeUs heartbeat_us = 250 * kMillisecondUs;
   TimeUs central_timeout_us = 10 * kSecondUs;  // silence after which central counts as gone
-  bool beside_central = false;    // in central's own process: says no Hello, sends no heartbeats
+  bool beside_central = false;  // in central's own process: says no Hello, sends no heartbeats
 };
 
 class Stage {
@@ -36,16 +36,16 @@ class Stage {
 
   Actions step(const Event& event, TimeUs now);
 
-  // Whether this transfer is one that the current term makes this stage wait for. The shell adds
-  // the size.
-  bool expects(PeerId from, const BulkName& name) const;
+  // The bytes of this transfer if the current term makes this stage wait for it from this peer, or
+  // -1: asked before memory is allocated.
+  int64_t expected_bytes(PeerId from, const BulkName& name) const;
 
   bool is_training() const { return phase_ == Phase::kTraining; }
 
  private:
   enum class Phase : uint8_t { kJoining, kPaused, kMoving, kReady, kTraining, kFinished };
-  using Micro = std::pair<int64_t, int32_t>;            // (batch, micro-batch)
-  using Tensors = std::map<int32_t, ConstBufferPtr>;    // by ValueId
+  using Micro = std::pair<int64_t, int32_t>;          // (batch, micro-batch)
+  using Tensors = std::map<int32_t, ConstBufferPtr>;  // by ValueId
   struct Evaluation {
     Tensors inputs;
     ConstBufferPtr labels;
@@ -75,12 +75,19 @@ class Stage {
   // Helpers
   void drop_work();
   bool has_range() const { return place_.stage >= 0; }
+  int64_t tensor_bytes(const std::vector<int32_t>& ids, int32_t id) const;
+  int64_t evaluation_label_bytes(int64_t index) const;
+  int64_t micro_rows() const {
+    return assign_.training().batch_size() / micro_count(assign_.training());
+  }
   bool is_last() const { return place_.stage == place_.stages - 1; }
   PeerId previous() const;
   PeerId next() const;
   Micro after(Micro micro) const;
   std::vector<int64_t> cuts_kept() const;
-  void send(PeerId to, net::Control message) { actions_.push_back(SendControl{to, std::move(message)}); }
+  void send(PeerId to, net::Control message) {
+    actions_.push_back(SendControl{to, std::move(message)});
+  }
   void fail(const Status& status);
 
   StageOptions options_;
@@ -101,19 +108,21 @@ class Stage {
   std::vector<int32_t> outputs_;
   std::vector<int32_t> received_gradients_;
   std::vector<int32_t> sent_gradients_;
+  std::map<int32_t, int64_t> value_bytes_;
+  int64_t label_row_bytes_ = 0;
   ConstBufferPtr model_;  // fetched, until configured
 
   // Work
-  bool busy_ = false;            // the compute thread has a task, of this term or an older one
+  bool busy_ = false;  // the compute thread has a task, of this term or an older one
   bool configure_wanted_ = false;
   std::map<Micro, Tensors> arrived_inputs_;
   std::map<Micro, ConstBufferPtr> arrived_labels_;
   std::map<Micro, Tensors> arrived_gradients_;
   Micro next_forward_{0, 0};
   Micro next_backward_{0, 0};
-  int in_flight_ = 0;            // forward done, backward not
-  bool step_due_ = false;        // the last micro-batch's backward is done
-  int64_t version_ = -1;         // newest version made
+  int in_flight_ = 0;      // forward done, backward not
+  bool step_due_ = false;  // the last micro-batch's backward is done
+  int64_t version_ = -1;   // newest version made
   std::map<std::pair<int64_t, int64_t>, Evaluation> evaluations_;  // by (cut, evaluation batch)
   std::set<int64_t> evaluated_;  // cuts whose evaluation central has finished
   std::deque<std::pair<int32_t, int64_t>> snapshots_due_;  // (layer, version) to push to central

@@ -1,8 +1,9 @@
 #pragma once
 
-// The vocabulary between the pure state machines (stage.h, central.h) and their surroundings: events
-// go in, actions come out. Tensors are opaque here: a ConstBufferPtr is only passed on.
+// The vocabulary between the pure state machines (stage.h, central.h) and their surroundings:
+// events go in, actions come out. Tensors are opaque here: a ConstBufferPtr is only passed on.
 
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -15,8 +16,6 @@
 #include "runtime/pipeline/report.h"
 
 namespace ft {
-
-using PeerId = uint64_t;
 
 // ---- Work for the compute thread (stages) ----
 
@@ -37,13 +36,13 @@ struct Task {
   int64_t version = 0;
   int64_t mean_from = -1;
   int32_t layer = 0;
-  int64_t retain_oldest = 0;       // kStep: afterwards drop older versions ...
+  int64_t retain_oldest = 0;         // kStep: afterwards drop older versions ...
   std::vector<int64_t> retain_cuts;  // ... but these
   std::vector<ConstBufferPtr> tensors;
   ConstBufferPtr labels;
-  net::Assign assign;              // kConfigure
-  int32_t stage = -1;              // kConfigure: own place in assign.stages
-  ConstBufferPtr model;            // kConfigure: the file's bytes, when they were fetched
+  net::Assign assign;    // kConfigure
+  int32_t stage = -1;    // kConfigure: own place in assign.stages
+  ConstBufferPtr model;  // kConfigure: the file's bytes, when they were fetched
 };
 
 struct TaskResult {
@@ -64,6 +63,8 @@ struct TaskResult {
   std::vector<int32_t> outputs;
   std::vector<int32_t> received_gradients;
   std::vector<int32_t> sent_gradients;
+  std::map<int32_t, int64_t> value_bytes;  // of all of these
+  int64_t label_row_bytes = 0;
 };
 
 // ---- Work for the data thread (central) ----

@@ -14,7 +14,7 @@
 namespace ft {
 
 struct Checkpoint {
-  Sha256 model{};       // of the ONNX file
+  Sha256 model{};  // of the ONNX file
   int64_t version = -1;
   std::vector<ConstBufferPtr> snapshots;  // by layer
 };

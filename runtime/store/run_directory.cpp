@@ -1,14 +1,13 @@
 #include "runtime/store/run_directory.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "runtime/base/file.h"
 
@@ -45,6 +44,7 @@ Result<std::vector<RecordEntry>> parse_record(const nlohmann::json& line, const 
 }  // namespace
 
 RunDirectory::~RunDirectory() {
+  if (events_ != nullptr) std::fclose(events_);
   if (lock_ >= 0) ::close(lock_);
 }
 
@@ -57,8 +57,7 @@ Result<std::unique_ptr<RunDirectory>> RunDirectory::create(const std::string& pa
   std::unique_ptr<RunDirectory> directory(new RunDirectory(path));
   directory->lock_ = ::open(directory->file("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (directory->lock_ < 0) {
-    return failed_error("--run-dir %s: cannot write there: %s", path.c_str(),
-                        std::strerror(errno));
+    return failed_error("--run-dir %s: cannot write there: %s", path.c_str(), std::strerror(errno));
   }
   if (::flock(directory->lock_, LOCK_EX | LOCK_NB) != 0) {
     return invalid_error("--run-dir %s: another ftrun uses it; choose another directory",
@@ -87,6 +86,16 @@ Result<std::string> RunDirectory::read_run() const { return read_text(file("run.
 
 Status RunDirectory::write_model(const Buffer& model) {
   return write_file_atomic(file("model.onnx"), model.bytes());
+}
+
+Status RunDirectory::append_event(const std::string& json) {
+  const std::string path = file("events.jsonl");
+  if (events_ == nullptr) events_ = std::fopen(path.c_str(), "ae");
+  if (events_ == nullptr || std::fprintf(events_, "%s\n", json.c_str()) < 0 ||
+      std::fflush(events_) != 0) {
+    return failed_error("%s: cannot write: %s", path.c_str(), std::strerror(errno));
+  }
+  return Status();
 }
 
 Status RunDirectory::append_journal(uint64_t term, const std::vector<RecordEntry>& record) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// The run directory (DESIGN 4, 7): what a run leaves on disk. docs/run_directory.md has the formats.
+// The run directory (DESIGN 4, 7): what a run leaves on disk. docs/run_directory.md has the
+// formats.
 //
 //   lock             held by the central that uses the directory
 //   run.json         what defines the result, apart from model, data and record
@@ -10,6 +11,7 @@
 //   checkpoint.ftc   every layer's state at one version (checkpoint.h)
 
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,6 +46,8 @@ class RunDirectory {
   Status write_run(const std::string& json);
   Result<std::string> read_run() const;
   Status write_model(const Buffer& model);
+  // Appends one line; not synced.
+  Status append_event(const std::string& json);
   // Appends one line and syncs.
   Status append_journal(uint64_t term, const std::vector<RecordEntry>& record);
   // The record of the last whole line; a torn last line is ignored.
@@ -54,6 +58,7 @@ class RunDirectory {
 
   std::string path_;
   int lock_ = -1;
+  std::FILE* events_ = nullptr;
 };
 
 }  // namespace ft

@@ -1,0 +1,64 @@
+#include "runtime/node/children.h"
+
+#include <csignal>
+#include <cstring>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace ft {
+namespace {
+
+constexpr TimeUs kGraceUs = 3 * kSecondUs;
+
+}  // namespace
+
+Status Children::start_stage(const Options& options, const std::string& central, int index,
+                             int threads, double slowdown) {
+  std::vector<std::string> words = {
+      "/proc/self/exe",
+      options.model,
+      "--role",
+      "stage",
+      "--central",
+      central,
+      "--name",
+      format("%s-%d", options.name.c_str(), index),
+      "--threads",
+      std::to_string(threads),
+      "--slowdown",
+      format("%.6g", slowdown),
+      "--heartbeat",
+      format("%lldus", static_cast<long long>(options.heartbeat_us)),
+      "--failure-timeout",
+      format("%lldus", static_cast<long long>(options.failure_timeout_us)),
+      "--dies-with-parent"};
+  if (options.insecure) words.emplace_back("--insecure");
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  pid_t pid = 0;
+  const int error =
+      ::posix_spawn(&pid, "/proc/self/exe", nullptr, nullptr, arguments.data(), environ);
+  if (error != 0) return failed_error("cannot start a stage process: %s", std::strerror(error));
+  pids_.push_back(pid);
+  return Status();
+}
+
+Children::~Children() {
+  const TimeUs deadline = monotonic_now_us() + kGraceUs;
+  for (const pid_t pid : pids_) {
+    while (::waitpid(pid, nullptr, WNOHANG) == 0) {
+      if (monotonic_now_us() >= deadline) {
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+        break;
+      }
+      ::usleep(2000);
+    }
+  }
+}
+
+}  // namespace ft

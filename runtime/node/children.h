@@ -1,0 +1,29 @@
+#pragma once
+
+// The stages of `--role local`: processes of this very binary, which die with their parent.
+
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include "runtime/node/options.h"
+
+namespace ft {
+
+class Children {
+ public:
+  Children() = default;
+  // Waits for those that end by themselves, and ends the others.
+  ~Children();
+  Children(const Children&) = delete;
+  Children& operator=(const Children&) = delete;
+
+  // Starts stage number `index` (1 ..). Errors: kFailed.
+  Status start_stage(const Options& options, const std::string& central, int index, int threads,
+                     double slowdown);
+
+ private:
+  std::vector<pid_t> pids_;
+};
+
+}  // namespace ft

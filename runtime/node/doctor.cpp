@@ -1,0 +1,35 @@
+// `ftrun doctor`: what this machine has, and whether the parts that ftrun needs work here.
+
+#include <cstdio>
+#include <thread>
+#include <unistd.h>
+
+#include "net/transport.h"
+#include "runtime/data/dataset.h"
+#include "runtime/node/commands.h"
+#include "runtime/node/version.h"
+
+namespace ft {
+
+Status doctor(const Options& options) {
+  (void)options;
+  bool works = true;
+  std::printf("version   %s\n", version_text().c_str());
+  std::printf("numerics  %s\n", numerics_text().c_str());
+  std::printf("cores     %u\n", std::thread::hardware_concurrency());
+  std::printf("memory    %lld MiB\n",
+              static_cast<long long>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE) >> 20);
+  TransportOptions transport_options;
+  transport_options.self = 1;
+  const Result<std::unique_ptr<Transport>> transport = Transport::create(transport_options);
+  works = works && transport.ok();
+  std::printf("sockets   %s\n",
+              transport.ok() ? "loopback works" : transport.status().message().c_str());
+  const Result<std::unique_ptr<Dataset>> data = open_dataset("fashion-mnist", 0);
+  std::printf("data      %s\n",
+              data.ok() ? (*data)->description().c_str() : data.status().message().c_str());
+  if (!works) return failed_error("doctor: something that ftrun needs does not work here");
+  return Status();
+}
+
+}  // namespace ft

@@ -1,0 +1,100 @@
+// `ftrun eval MODEL.onnx --data SPEC`: loss and accuracy of a model as it stands in the file.
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "runtime/base/file.h"
+#include "runtime/node/commands.h"
+#include "runtime/node/data_thread.h"
+#include "runtime/node/training_job.h"
+
+namespace ft {
+namespace {
+
+// A float32 array [rows, columns] in NumPy's format, version 1.0.
+Status write_npy(const std::string& path, const std::vector<float>& values, int64_t rows) {
+  const auto columns = static_cast<long long>(values.size()) / std::max<int64_t>(rows, 1);
+  std::string header = format("{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }",
+                              static_cast<long long>(rows), columns);
+  // Magic, version and length take 10 bytes; data begins at a multiple of 64.
+  header.append((64 - (10 + header.size() + 1) % 64) % 64, ' ');
+  header += '\n';
+  std::string file("\x93NUMPY\x01\x00", 8);
+  file += static_cast<char>(header.size() & 255);
+  file += static_cast<char>(header.size() >> 8);
+  file += header;
+  file.append(reinterpret_cast<const char*>(values.data()), values.size() * 4);
+  return write_file_atomic(path, std::as_bytes(std::span(file.data(), file.size())));
+}
+
+}  // namespace
+
+Status evaluate(const Options& options) {
+  FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(options.model));
+  FT_ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model,
+                      import_file(options.model, *file, options.batch_size));
+  FT_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
+                      open_dataset(options.data, options.seed));
+  const bool cross_entropy = options.loss == LossKind::kCrossEntropy;
+  FT_RETURN_IF_ERROR(check_data(*model, *dataset, cross_entropy, options.data));
+  const Split split = dataset->count(Split::kTest) > 0 ? Split::kTest : Split::kTrain;
+
+  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  ThreadPool pool(options.threads > 0 ? options.threads : cores);
+  TrainerOptions trainer_options;
+  trainer_options.loss = options.loss;
+  trainer_options.batch_size = options.batch_size;
+  FT_ASSIGN_OR_RETURN(
+      std::unique_ptr<RangeTrainer> trainer,
+      RangeTrainer::create(model, {0, model->layer_count()}, trainer_options, &pool));
+  std::vector<LayerState> states;
+  for (int layer = 0; layer < model->layer_count(); ++layer) {
+    states.push_back(initial_state(*model, layer, trainer->layouts()[static_cast<size_t>(layer)]));
+  }
+  trainer->load(-1, states);
+
+  BatchLoader loader(dataset.get(),
+                     BatchShape{options.batch_size, options.batch_size, 1, 0, false});
+  double loss_sum = 0;
+  int64_t correct = 0;
+  std::vector<float> logits;
+  const int64_t samples = dataset->count(split);
+  const int64_t batches = evaluation_batches(*dataset, options.batch_size, split);
+  for (int64_t batch = 0; batch < batches; ++batch) {
+    const int64_t rows = std::min(options.batch_size, samples - batch * options.batch_size);
+    LoadResult data = loader.evaluation(Load{LoadKind::kEvaluation, 0, batch, 0, 0}, split);
+    FT_ASSIGN_OR_RETURN(RangeTrainer::EvaluationResult result,
+                        trainer->evaluate(-1, {data.input}, data.labels, rows));
+    loss_sum += result.loss.loss_sum;
+    correct += result.loss.correct;
+    const Buffer& output = *result.outputs[0];
+    const auto row_elements = static_cast<int64_t>(output.size()) / 4 / options.batch_size;
+    if (!options.logits.empty()) {
+      logits.insert(logits.end(), output.floats(), output.floats() + rows * row_elements);
+    }
+  }
+  if (!options.logits.empty()) FT_RETURN_IF_ERROR(write_npy(options.logits, logits, samples));
+
+  const double loss = loss_sum / static_cast<double>(samples);
+  const double accuracy = static_cast<double>(correct) / static_cast<double>(samples);
+  if (options.json) {
+    nlohmann::ordered_json json = {{"event", "evaluated"},
+                                   {"accuracy", nullptr},
+                                   {"loss", loss},
+                                   {"samples", samples},
+                                   {"split", split == Split::kTest ? "test" : "train"}};
+    if (cross_entropy) json["accuracy"] = accuracy;
+    std::printf("%s\n", json.dump().c_str());
+    return Status();
+  }
+  std::printf("%s\n", dataset->description().c_str());
+  std::printf("%s split, %lld samples: loss %.4f", split == Split::kTest ? "test" : "train",
+              static_cast<long long>(samples), loss);
+  if (cross_entropy) std::printf(", accuracy %.2f %%", 100 * accuracy);
+  std::printf("\n");
+  return Status();
+}
+
+}  // namespace ft

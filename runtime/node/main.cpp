@@ -1,0 +1,42 @@
+// ftrun: one binary for every role; see options.h for the command line.
+
+#include <cstdio>
+
+#include "runtime/node/commands.h"
+#include "runtime/node/train.h"
+
+namespace {
+
+ft::Status run(const ft::Options& options) {
+  switch (options.command) {
+    case ft::Command::kTrain:
+      return ft::train(options);
+    case ft::Command::kInspect:
+      return ft::inspect(options);
+    case ft::Command::kEval:
+      return ft::evaluate(options);
+    case ft::Command::kExport:
+      return ft::export_run(options);
+    case ft::Command::kReplay:
+      return ft::replay(options);
+    case ft::Command::kDoctor:
+      return ft::doctor(options);
+    case ft::Command::kPlan:
+      return ft::invalid_error("plan: not available in this version");
+    case ft::Command::kKeygen:
+      return ft::invalid_error("keygen: not available in this version");
+    case ft::Command::kHelp:
+      std::fputs(options.help.c_str(), stdout);
+      return ft::Status();
+  }
+  return ft::Status();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const ft::Result<ft::Options> options = ft::parse_options(argc, argv);
+  const ft::Status status = options.ok() ? run(*options) : options.status();
+  if (!status.ok()) std::fprintf(stderr, "ftrun: %s\n", status.message().c_str());
+  return static_cast<int>(status.code());
+}

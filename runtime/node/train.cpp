@@ -1,0 +1,279 @@
+#include "runtime/node/train.h"
+
+#include <algorithm>
+#include <csignal>
+#include <ctime>
+#include <filesystem>
+#include <sys/prctl.h>
+#include <thread>
+#include <unistd.h>
+
+#include "onnx_import/export.h"
+#include "runtime/base/file.h"
+#include "runtime/base/log.h"
+#include "runtime/node/children.h"
+#include "runtime/node/reactor.h"
+#include "runtime/node/training_job.h"
+#include "runtime/node/version.h"
+#include "runtime/store/checkpoint.h"
+
+namespace ft {
+namespace {
+
+WakeFd* g_interrupt = nullptr;
+
+// The first signal asks for a clean end; the second ends the process.
+void on_signal(int signal) {
+  std::signal(signal, SIG_DFL);
+  if (g_interrupt != nullptr) g_interrupt->signal();
+}
+
+int thread_count(const Options& options, int processes) {
+  if (options.threads > 0) return options.threads;
+  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  return std::max(1, cores / processes);
+}
+
+double slowdown_of(const Options& options, size_t stage) {
+  if (options.slowdown.empty()) return 1.0;
+  return options.slowdown[std::min(stage, options.slowdown.size() - 1)];
+}
+
+std::string default_run_directory(const std::string& model, const RunId& run) {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char stamp[32];
+  std::strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &local);
+  return "ftrun-runs/" + std::filesystem::path(model).stem().string() + "-" + stamp + "-" +
+         to_hex(std::span(run).first(3));
+}
+
+RunId random_run_id() {
+  RunId run;
+  for (size_t i = 0; i < run.size(); i += 8) {
+    const uint64_t bits = random_u64();
+    std::copy_n(reinterpret_cast<const uint8_t*>(&bits), 8, run.begin() + static_cast<long>(i));
+  }
+  return run;
+}
+
+StageOptions stage_options(const Options& options, PeerId self, int threads) {
+  StageOptions stage;
+  stage.self = self;
+  stage.hello.set_name(options.name);
+  stage.hello.set_numerics(numerics_text());
+  stage.hello.set_threads(threads);
+  stage.heartbeat_us = options.heartbeat_us;
+  stage.central_timeout_us = std::max<TimeUs>(10 * kSecondUs, 3 * options.failure_timeout_us);
+  return stage;
+}
+
+CentralOptions central_options(const Options& options, const TrainingJob& job, const RunId& run,
+                               PeerId self, int workers) {
+  CentralOptions central;
+  central.self = self;
+  central.name = options.name;
+  central.run = run;
+  central.training = job.training;
+  central.workers = workers;
+  if (options.partition.rfind("fixed:", 0) == 0) central.cuts = options.partition.substr(6);
+  central.layer_costs = estimate_layer_costs(*job.model);
+  const TrainerOptions trainer = trainer_options(job.training);
+  for (int layer = 0; layer < job.model->layer_count(); ++layer) {
+    central.layer_bytes.push_back(
+        layer_layout(*job.model, layer, trainer.optimizer).snapshot_bytes());
+  }
+  central.model_input = job.model->input;
+  central.model_sha256 = std::string(job.model_sha.begin(), job.model_sha.end());
+  central.model = job.model_file;
+  central.failure_timeout_us = options.failure_timeout_us;
+  central.heartbeat_us = options.heartbeat_us;
+  return central;
+}
+
+// What is left when the batches are done: hash, checkpoint, export.
+Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
+                                const RunDirectory& directory, const Reactor& reactor) {
+  const Complete& complete = reactor.complete();
+  const TrainerOptions trainer = trainer_options(job.training);
+  std::vector<LayerLayout> layouts;
+  std::vector<LayerState> states;
+  for (int layer = 0; layer < job.model->layer_count(); ++layer) {
+    layouts.push_back(layer_layout(*job.model, layer, trainer.optimizer));
+    FT_ASSIGN_OR_RETURN(
+        LayerState state,
+        from_snapshot(layouts.back(), *complete.snapshots[static_cast<size_t>(layer)]));
+    states.push_back(std::move(state));
+  }
+  const std::vector<ConstBufferPtr> values = values_of_states(*job.model, layouts, states);
+  FinishedInfo info;
+  info.batches = complete.version + 1;
+  info.weights_sha256 = weights_sha256(*job.model, values);
+  FT_RETURN_IF_ERROR(
+      write_checkpoint(directory.file("checkpoint.ftc"),
+                       Checkpoint{job.model_sha, complete.version, complete.snapshots}));
+  if (!options.export_path.empty()) {
+    FT_ASSIGN_OR_RETURN(const std::vector<std::byte> exported,
+                        export_model(job.model_file->bytes(), *job.model, values));
+    FT_RETURN_IF_ERROR(write_file_atomic(options.export_path, exported));
+    info.exported = options.export_path;
+  }
+  return info;
+}
+
+FinishedInfo with_run(FinishedInfo info, const Reactor& reactor, const Display& display,
+                      TimeUs started) {
+  const TimeUs now = monotonic_now_us();
+  info.seconds = static_cast<double>(now - started) / 1e6;
+  info.images_per_second = display.images_per_second(now);
+  info.loss = reactor.last_loss();
+  info.exact = reactor.exact();
+  if (const EvaluatedReport* evaluated = reactor.last_evaluation()) {
+    info.evaluated = true;
+    info.accuracy = evaluated->accuracy;
+  }
+  const TrafficCounts traffic = reactor.traffic();
+  info.bytes = {traffic.activations, traffic.gradients, traffic.labels,
+                traffic.control,     traffic.replicas,  traffic.model};
+  return info;
+}
+
+Result<std::unique_ptr<Transport>> make_transport(const Options& options, PeerId self) {
+  FT_RETURN_IF_ERROR(check_endpoint("--listen", options.listen, options.insecure));
+  TransportOptions transport;
+  transport.self = self;
+  transport.listen = options.listen;
+  transport.advertise = options.advertise;
+  return Transport::create(transport);
+}
+
+// solo, central and local: the node that owns the data.
+Status train_central(Options options) {
+  const TimeUs began = monotonic_now_us();
+  FT_ASSIGN_OR_RETURN(const TrainingJob job, make_job(options));
+  const RunId run = random_run_id();
+  const PeerId self = random_u64() | 1;
+  const bool local = options.role == Role::kLocal;
+  const int workers = options.role == Role::kSolo ? 0
+                      : local                     ? options.stages - 1
+                                                  : options.workers;
+  const int threads = thread_count(options, local ? options.stages : 1);
+  if (options.run_dir.empty()) options.run_dir = default_run_directory(options.model, run);
+
+  std::unique_ptr<Transport> transport;
+  if (options.role != Role::kSolo) {
+    FT_ASSIGN_OR_RETURN(transport, make_transport(options, self));
+  }
+  FT_ASSIGN_OR_RETURN(const std::unique_ptr<RunDirectory> directory,
+                      RunDirectory::create(options.run_dir));
+  FT_RETURN_IF_ERROR(directory->write_run(job_to_json(job, run)));
+  FT_RETURN_IF_ERROR(directory->write_model(*job.model_file));
+
+  Display display(options.progress);
+  WakeFd interrupt;
+  CentralParts parts;
+  parts.options = central_options(options, job, run, self, workers);
+  StartedInfo started;
+  if (transport) {
+    parts.options.control_endpoint = transport->control_endpoint();
+    parts.options.bulk_endpoint = transport->bulk_endpoint();
+    started.central = transport->control_endpoint();
+  }
+  parts.dataset = job.dataset.get();
+  parts.batch_shape = job.batch_shape();
+  parts.directory = directory.get();
+  parts.display = &display;
+  parts.interrupt = &interrupt;
+
+  StageOptions own = stage_options(options, self, threads);
+  own.hello.set_model_sha256(parts.options.model_sha256);
+  own.beside_central = true;
+
+  started.run = to_hex(run);
+  started.model = options.model;
+  started.data = job.dataset->description();
+  started.schedule =
+      options.sync ? format("sync, %d micro-batches", options.micro_batches) : "async";
+  started.batch_size = job.training.batch_size();
+  started.batches = job.training.batches();
+  started.batches_per_epoch = job.training.batches_per_epoch();
+  started.run_directory = options.run_dir;
+  FT_RETURN_IF_ERROR(directory->append_event(display.started(started, monotonic_now_us())));
+
+  Reactor reactor(std::move(transport), self);
+  reactor.add_central(std::move(parts));
+  reactor.add_stage(own, ComputeOptions{threads, slowdown_of(options, 0), job.model_file}, "");
+  Children children;
+  if (local) {
+    for (int i = 1; i < options.stages; ++i) {
+      FT_RETURN_IF_ERROR(children.start_stage(options, started.central, i, threads,
+                                              slowdown_of(options, static_cast<size_t>(i))));
+    }
+  } else if (workers > 0 && options.progress != ProgressMode::kNone) {
+    log_info("waiting for %d stage%s at %s", workers, workers == 1 ? "" : "s",
+             started.central.c_str());
+  }
+  g_interrupt = &interrupt;
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  const Status ended = reactor.run();
+  g_interrupt = nullptr;
+  if (reactor.complete().snapshots.empty()) return ended;
+
+  FT_ASSIGN_OR_RETURN(FinishedInfo info, finish_run(options, job, *directory, reactor));
+  info = with_run(std::move(info), reactor, display, began);
+  FT_RETURN_IF_ERROR(directory->append_event(display.finished(info)));
+  if (ended.code() == StatusCode::kInterrupted) {
+    return Status(StatusCode::kInterrupted,
+                  format("interrupted after %lld batches; the weights are in %s",
+                         static_cast<long long>(info.batches), options.run_dir.c_str()));
+  }
+  return ended;
+}
+
+Status train_stage(const Options& options) {
+  if (options.dies_with_parent) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // A terminal's interrupt is for the parent, which ends its stages when it has finished.
+    std::signal(SIGINT, SIG_IGN);
+  }
+  FT_RETURN_IF_ERROR(check_endpoint("--central", options.central, options.insecure));
+  const PeerId self = random_u64() | 1;
+  const int threads = thread_count(options, 1);
+  ComputeOptions compute{threads, slowdown_of(options, 0), nullptr};
+  StageOptions stage = stage_options(options, self, threads);
+  if (!options.model.empty()) {
+    FT_ASSIGN_OR_RETURN(compute.model_file, read_file(options.model));
+    const Sha256 digest = sha256(compute.model_file->bytes());
+    stage.hello.set_model_sha256(std::string(digest.begin(), digest.end()));
+  }
+  FT_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, make_transport(options, self));
+  stage.hello.set_control_endpoint(transport->control_endpoint());
+  stage.hello.set_bulk_endpoint(transport->bulk_endpoint());
+  if (!options.dies_with_parent) log_info("looking for central at %s", options.central.c_str());
+  Reactor reactor(std::move(transport), self);
+  reactor.add_stage(stage, compute, options.central);
+  return reactor.run();
+}
+
+}  // namespace
+
+Status check_endpoint(const char* option, const std::string& endpoint, bool insecure) {
+  if (endpoint.rfind("tcp://", 0) != 0 || endpoint.rfind(':') <= 5) {
+    return invalid_error("%s %s: must be tcp://HOST:PORT", option, endpoint.c_str());
+  }
+  const std::string host = endpoint.substr(6, endpoint.rfind(':') - 6);
+  const bool loopback = host == "localhost" || host == "[::1]" || host.rfind("127.", 0) == 0;
+  if (loopback || insecure) return Status();
+  return invalid_error(
+      "%s %s: endpoints other than loopback need keys, which this version does not have yet; "
+      "--insecure goes on without: anybody on that network can then read, change and join the run",
+      option, endpoint.c_str());
+}
+
+Status train(const Options& options) {
+  return options.role == Role::kStage ? train_stage(options) : train_central(options);
+}
+
+}  // namespace ft

@@ -1,0 +1,54 @@
+#pragma once
+
+// TrainingJob: what central trains: model, data and the numbers that define the result. Made from
+// the command line, or from a run directory to replay it.
+
+#include <memory>
+#include <string>
+
+#include "net/message.pb.h"
+#include "onnx_import/model.h"
+#include "runtime/base/digest.h"
+#include "runtime/data/dataset.h"
+#include "runtime/node/data_thread.h"
+#include "runtime/node/options.h"
+#include "runtime/store/run_directory.h"
+
+namespace ft {
+
+struct TrainingJob {
+  std::string model_path;
+  std::string data_spec;
+  bool shuffle = true;
+  ConstBufferPtr model_file;
+  Sha256 model_sha{};
+  std::shared_ptr<const Model> model;  // bound to the rows of a micro-batch
+  std::unique_ptr<Dataset> dataset;
+  net::Training training;
+
+  BatchShape batch_shape() const;
+};
+
+// Errors: kInvalid, naming file, node or option.
+Result<TrainingJob> make_job(const Options& options);
+
+// run.json of the run directory: everything but model, data and record.
+std::string job_to_json(const TrainingJob& job, const RunId& run);
+// Errors: kInvalid.
+Result<TrainingJob> load_job(const RunDirectory& directory);
+// The optimizer of that run, without opening its data.
+Result<OptimizerOptions> load_optimizer(const RunDirectory& directory);
+
+// The model and the data fit together: shapes, classes. Errors: kInvalid.
+Status check_data(const Model& model, const Dataset& dataset, bool cross_entropy,
+                  const std::string& data_spec);
+
+// Estimated seconds of a training pass of each layer on a reference device, until devices are
+// measured: arithmetic plus memory traffic. Only proportions matter.
+std::vector<double> estimate_layer_costs(const Model& model);
+
+// The model's file, bound to `rows` rows. Errors: kInvalid, with the path in front.
+Result<std::shared_ptr<const Model>> import_file(const std::string& path, const Buffer& file,
+                                                 int64_t rows);
+
+}  // namespace ft

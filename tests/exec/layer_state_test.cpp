@@ -1,0 +1,51 @@
+#include "runtime/exec/layer_state.h"
+
+#include <cstring>
+#include <doctest/doctest.h>
+
+#include "tests/exec/cluster.h"
+
+TEST_CASE("layer state: a snapshot goes there and back") {
+  const auto model = ft::test::golden_model("resnet18_train_op14.onnx", 1);
+  for (int layer = 0; layer < model->layer_count(); ++layer) {
+    const ft::LayerLayout layout = ft::layer_layout(*model, layer, ft::OptimizerOptions());
+    const ft::LayerState state = ft::initial_state(*model, layer, layout);
+    const ft::ConstBufferPtr snapshot = ft::to_snapshot(state);
+    REQUIRE(static_cast<int64_t>(snapshot->size()) == layout.snapshot_bytes());
+    const auto back = ft::from_snapshot(layout, *snapshot);
+    REQUIRE(back.ok());
+    CHECK(std::memcmp(back->parameters->data(), state.parameters->data(),
+                      state.parameters->size()) == 0);
+    CHECK(std::memcmp(back->statistics->data(), state.statistics->data(),
+                      state.statistics->size()) == 0);
+  }
+}
+
+TEST_CASE("layer state: a snapshot of another size is refused") {
+  const auto model = ft::test::golden_model("lenet_train_op14.onnx", 1);
+  const ft::LayerLayout layout = ft::layer_layout(*model, 0, ft::OptimizerOptions());
+  const ft::Buffer wrong(static_cast<size_t>(layout.snapshot_bytes()) - 4);
+  CHECK(!ft::from_snapshot(layout, wrong).ok());
+}
+
+TEST_CASE("layer state: the hash depends on every parameter and statistic") {
+  const auto model = ft::test::golden_model("resnet18_train_op14.onnx", 1);
+  std::vector<ft::LayerLayout> layouts;
+  std::vector<ft::LayerState> states;
+  for (int layer = 0; layer < model->layer_count(); ++layer) {
+    layouts.push_back(ft::layer_layout(*model, layer, ft::OptimizerOptions()));
+    states.push_back(ft::initial_state(*model, layer, layouts.back()));
+  }
+  auto values = ft::values_of_states(*model, layouts, states);
+  const std::string hash = ft::weights_sha256(*model, values);
+  for (size_t id = 0; id < values.size(); ++id) {
+    if (values[id] == nullptr) continue;
+    const ft::ConstBufferPtr kept = values[id];
+    ft::BufferPtr changed = ft::make_buffer(kept->size());
+    std::memcpy(changed->data(), kept->data(), kept->size());
+    changed->floats()[kept->size() / 4 - 1] += 1;
+    values[id] = changed;
+    CHECK(ft::weights_sha256(*model, values) != hash);
+    values[id] = kept;
+  }
+}
