@@ -6,7 +6,30 @@ namespace {
 // One line per op, in alphabetical order: name, opsets, layout, gradient, maker. An op that is not
 // here is refused by the importer.
 constexpr Op kOps[] = {
-    // {"Relu", 13, 17, LayoutRule::kElementwise, true, make_relu},
+    {"Add", 13, 17, LayoutRule::kElementwise, true, make_add},
+    {"AveragePool", 13, 17, LayoutRule::kFeatureMap, true, make_average_pool},
+    {"BatchNormalization", 13, 17, LayoutRule::kFeatureMap, true, make_batch_normalization},
+    {"Clip", 13, 17, LayoutRule::kElementwise, true, make_clip},
+    {"Concat", 13, 17, LayoutRule::kAxis, true, make_concat},
+    {"Conv", 13, 17, LayoutRule::kFeatureMap, true, make_conv},
+    {"Div", 13, 17, LayoutRule::kElementwise, true, make_div},
+    {"Flatten", 13, 17, LayoutRule::kRowMajor, true, make_flatten},
+    {"GlobalAveragePool", 13, 17, LayoutRule::kFeatureMap, true, make_global_average_pool},
+    {"HardSigmoid", 13, 17, LayoutRule::kElementwise, true, make_hard_sigmoid},
+    {"HardSwish", 14, 17, LayoutRule::kElementwise, true, make_hard_swish},
+    {"Identity", 13, 17, LayoutRule::kElementwise, true, make_identity},
+    {"LeakyRelu", 13, 17, LayoutRule::kElementwise, true, make_leaky_relu},
+    {"MaxPool", 13, 17, LayoutRule::kFeatureMap, true, make_max_pool},
+    {"Mul", 13, 17, LayoutRule::kElementwise, true, make_mul},
+    {"ReduceMean", 13, 17, LayoutRule::kRowMajor, true, make_reduce_mean},
+    {"Relu", 13, 17, LayoutRule::kElementwise, true, make_relu},
+    {"Reshape", 13, 17, LayoutRule::kRowMajor, true, make_reshape},
+    {"Sigmoid", 13, 17, LayoutRule::kElementwise, true, make_sigmoid},
+    {"Squeeze", 13, 17, LayoutRule::kRowMajor, true, make_squeeze},
+    {"Sub", 13, 17, LayoutRule::kElementwise, true, make_sub},
+    {"Tanh", 13, 17, LayoutRule::kElementwise, true, make_tanh},
+    {"Transpose", 13, 17, LayoutRule::kRowMajor, true, make_transpose},
+    {"Unsqueeze", 13, 17, LayoutRule::kRowMajor, true, make_unsqueeze},
 };
 
 }  // namespace

@@ -25,10 +25,10 @@ int64_t optimizer_state_slots(const OptimizerOptions& options);
 
 // SGD as PyTorch defines it: g += decay * w; v' = momentum * v + g (v' = g at the first step, which
 // v = 0 gives too); d = nesterov ? g + momentum * v' : v'; w' = w - lr * d.
-// Shapes: all [count]; state and new_state [optimizer_state_slots * count], null when there is none.
-// `weights_out` and `new_state` may not overlap the inputs.
+// Shapes: all [count]; state and new_state [optimizer_state_slots * count], null when there is
+// none. `weights_out` and `new_state` may not overlap the inputs.
 void optimizer_step(const OptimizerOptions& options, int64_t count, const float* weights,
-                    const float* gradient, const float* state, float* weights_out,
-                    float* new_state, ThreadPool* pool);
+                    const float* gradient, const float* state, float* weights_out, float* new_state,
+                    ThreadPool* pool);
 
 }  // namespace ft

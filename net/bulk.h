@@ -1,23 +1,24 @@
 #pragma once
 
 // Bulk frames: tensors, labels, layer state and the model file travel as transfers cut into chunks;
-// each chunk is one frame: this header, little-endian, then the bytes. docs/wire.md has the layout
-// byte for byte.
+// each chunk is one message of two parts: this header, little-endian, then the bytes (no second part
+// when there are none). docs/wire.md has the layout byte for byte.
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
+#include "net/peer_id.h"
 #include "runtime/base/status.h"
 
 namespace ft {
 
 constexpr uint32_t kProtocolVersion = 1;
 constexpr int64_t kChunkBytesMax = 256 * 1024;
+constexpr int64_t kTransferBytesMax = int64_t{8} << 30;
 
 using RunId = std::array<uint8_t, 16>;
-using PeerId = uint64_t;  // a process's incarnation; never 0
 
 enum class BulkKind : uint8_t {
   kActivation = 1,  // item: ValueId; batch, micro
@@ -28,6 +29,10 @@ enum class BulkKind : uint8_t {
   kSnapshot = 6,  // item: layer; version; origin_term
   kModel = 7,     // the ONNX file
 };
+
+// Order of leaving: a lower value leaves first.
+enum class Priority : uint8_t { kPipeline = 0, kEvaluation = 1, kReplica = 2 };
+constexpr int kPriorityCount = 3;
 
 // Names one transfer: what it is, not how far it has come.
 struct BulkName {
@@ -53,11 +58,13 @@ struct BulkHeader {
 };
 
 constexpr size_t kBulkHeaderBytes = 112;
+constexpr int64_t kBulkFrameBytesMax = kChunkBytesMax + static_cast<int64_t>(kBulkHeaderBytes);
 
 void encode_bulk_header(const BulkHeader& header, std::span<std::byte, kBulkHeaderBytes> bytes);
 
-// Errors: kRefused for a wrong magic, version, kind, or sizes that contradict each other or `frame`
-// (header plus chunk).
-Result<BulkHeader> decode_bulk_header(std::span<const std::byte> frame);
+// `header` is the first part of a message, `chunk_bytes` the size of what follows it.
+// Errors: kRefused for a wrong size, magic, version or kind, reserved bytes that are not zero, or
+// sizes that contradict each other, `chunk_bytes` or the limits above.
+Result<BulkHeader> decode_bulk_header(std::span<const std::byte> header, size_t chunk_bytes);
 
 }  // namespace ft

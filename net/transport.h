@@ -9,8 +9,18 @@
 // has reached it. The window of unacknowledged bytes is the credit: it bounds both sides' memory.
 //
 // Bulk frames leave in order of priority; within one priority in order of sending. One thread (the
-// reactor) owns the transport; nothing here blocks but poll(). zmq.hpp is included by transport.cpp
-// only; CURVE keys will enter through TransportOptions.
+// reactor) owns the transport; nothing here blocks but poll() and flush(). ZeroMQ is behind socket.h;
+// CURVE keys will enter through TransportOptions.
+//
+// How a run begins, on both sides:
+//   central  on Hello: connect(stage); to begin a term: set_term(run, T), then send(Pause) to all.
+//   stage    send_hello() until a Pause comes. A Pause of a newer term (of any run, while the own run
+//            is all zero) is the only sequenced message delivered before its term is reached. Inside
+//            on_control(): connect(central), set_term(run, T), send(Inventory). Pause counts as frame
+//            0 of the term's stream; a node that does not follow it never acknowledges it.
+// Frames of a peer that is not connected stay unacknowledged, too, until connect(). A peer that was
+// disconnected after frames had been exchanged is connected again only for unsequenced messages
+// until the next term: its streams cannot begin twice in one.
 
 #include <cstdint>
 #include <memory>
@@ -18,14 +28,12 @@
 
 #include "net/bulk.h"
 #include "net/message.pb.h"
+#include "net/peer_id.h"
 #include "runtime/base/buffer.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/status.h"
 
 namespace ft {
-
-enum class Priority : uint8_t { kPipeline = 0, kEvaluation = 1, kReplica = 2 };
-constexpr int kPriorityCount = 3;
 
 struct TransportOptions {
   PeerId self = 0;
@@ -33,14 +41,15 @@ struct TransportOptions {
   std::string advertise;  // host to tell peers instead of the bound one; empty: the bound one
 };
 
-// Bytes sent since start, headers included, by kind (DESIGN 7, `finished`).
+// Bytes handed to ZeroMQ since start, headers included and resent ones again, by kind (DESIGN 7,
+// `finished`).
 struct TrafficCounts {
   int64_t activations = 0;  // kActivation, kEvaluation
   int64_t gradients = 0;
-  int64_t labels = 0;
+  int64_t labels = 0;       // kLabels, kEvaluationLabels
   int64_t replicas = 0;  // kSnapshot
   int64_t model = 0;
-  int64_t control = 0;
+  int64_t control = 0;      // acknowledgements, heartbeats and Hellos, too
   int64_t dropped_frames = 0;  // stale, foreign or malformed frames received
   int64_t resent_frames = 0;
 };
@@ -50,7 +59,9 @@ class TransportHandler {
  public:
   virtual ~TransportHandler() = default;
   // A valid control message, each once and in order per stream; Hello, Refuse and Heartbeat as they
-  // come.
+  // come, from anybody. (A Hello of another protocol version is answered here with a Refuse.)
+  // Here, in on_bulk() and in on_disconnected() the handler may call everything of the transport but
+  // poll() and flush(); in expected_bytes() nothing.
   virtual void on_control(PeerId from, const net::Control& message) = 0;
   // The bytes that a transfer of this name from this peer must have, or -1 to refuse it. Asked
   // before memory is allocated.
@@ -76,7 +87,8 @@ class Transport {
   // endpoint.
   Status connect(PeerId peer, const std::string& control_endpoint,
                  const std::string& bulk_endpoint);
-  // Closes the outboxes and forgets the peer's streams; nothing queued is delivered later.
+  // Closes the outboxes and forgets the peer's streams; nothing queued is delivered later, nothing
+  // sequenced is accepted from it or sent to it until the next term.
   void disconnect(PeerId peer);
 
   // Sends a Hello to an endpoint whose incarnation is not known yet (a stage looking for central),
@@ -86,11 +98,11 @@ class Transport {
 
   // From now on messages are stamped with this run and term. Streams start anew; transfers in
   // progress are dropped on both sides. Frames of an older term or another run are dropped and
-  // counted.
+  // counted. The same run and term again changes nothing. REQUIRES: within one run terms grow.
   void set_term(const RunId& run, uint64_t term);
 
   // Sequenced, except Hello, Refuse, Heartbeat and Ack. A message to a peer that is not connected
-  // is dropped. The envelope is filled in here.
+  // is dropped; a Heartbeat also while its connection is down. The envelope is filled in here.
   void send(PeerId to, net::Control message);
   void send_bulk(PeerId to, const BulkName& name, ConstBufferPtr bytes, Priority priority);
   // Bytes queued or unacknowledged for this peer on the bulk channel.
@@ -100,7 +112,8 @@ class Transport {
   // acknowledges, resends what is overdue. Returns whether wake_fd is readable.
   bool poll(TimeUs deadline, int wake_fd, TransportHandler* handler);
 
-  // Sends what is queued and waits until it is acknowledged, at most until `deadline`.
+  // Sends what is queued and waits until it is acknowledged or its peer's connection is closed, at
+  // most until `deadline`.
   void flush(TimeUs deadline, TransportHandler* handler);
 
   const TrafficCounts& traffic() const;

@@ -16,8 +16,7 @@ namespace ft {
 // training_mode and extra outputs, Dropout removed or in inference form, no training-only outputs;
 // the batch dimension symbolic where the original's was. Graph inputs, outputs and node names stay.
 // REQUIRES: `model` was imported from `original`.
-Result<std::vector<std::byte>> export_model(std::span<const std::byte> original,
-                                            const Model& model,
+Result<std::vector<std::byte>> export_model(std::span<const std::byte> original, const Model& model,
                                             std::span<const ConstBufferPtr> state);
 
 }  // namespace ft

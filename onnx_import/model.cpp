@@ -1,5 +1,7 @@
 #include "onnx_import/model.h"
 
+#include <algorithm>
+
 namespace ft {
 
 std::vector<OpInput> op_inputs(const Model& model, const Node& node) {
@@ -43,6 +45,7 @@ std::vector<ValueId> crossing_values(const Model& model, int cut) {
   if (output.producer < node_cut &&
       (output.consumers.empty() || output.consumers.back() < node_cut)) {
     crossing.push_back(model.output);
+    std::sort(crossing.begin(), crossing.end());
   }
   return crossing;
 }

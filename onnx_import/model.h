@@ -1,8 +1,8 @@
 #pragma once
 
 // Model: what is left of an ONNX file once ONNX is done with: values, nodes in execution order, and
-// layers. Shapes are physical (feature maps CNHW, see kernels/tensor.h) and bound to one batch size.
-// A Model is immutable after import and may be shared between threads.
+// layers. Shapes are physical (feature maps CNHW, see kernels/tensor.h) and bound to one batch
+// size. A Model is immutable after import and may be shared between threads.
 //
 // The same file imported with another batch size has the same values, nodes, layers, parameters and
 // ids; only shapes differ.
@@ -25,9 +25,9 @@ enum class ValueKind : uint8_t {
   kInput,       // the samples; one per model
   kActivation,  // made by a node
   kParameter,   // trained; belongs to the layer of its first consumer
-  kStatistic,   // a running statistic: moved by the forward pass (training-mode batch norm) or fixed
-  kUpdate,      // a node's output that is the next version of a statistic (Value::updates)
-  kConstant,    // known at import
+  kStatistic,  // a running statistic: moved by the forward pass (training-mode batch norm) or fixed
+  kUpdate,     // a node's output that is the next version of a statistic (Value::updates)
+  kConstant,   // known at import
 };
 
 struct Value {
@@ -37,8 +37,8 @@ struct Value {
   // Initial bytes of a parameter or statistic, bytes of a constant; null otherwise. Row-major in
   // the order of type.shape, which for parameters has the file's element order.
   ConstBufferPtr data;
-  ValueId updates = kNoValue;  // kUpdate: the statistic
-  int32_t producer = -1;       // index of the node, -1 if none
+  ValueId updates = kNoValue;      // kUpdate: the statistic
+  int32_t producer = -1;           // index of the node, -1 if none
   std::vector<int32_t> consumers;  // indices of nodes, ascending; a node twice if it uses it twice
   // A loss's gradient with respect to it is wanted: parameters, and activations that depend on one.
   bool needs_gradient = false;

@@ -169,7 +169,7 @@ void RangeTrainer::step(int64_t batch, int64_t mean_from) {
     optimizer_step(options_.optimizer, count, old[i]->floats(), gradients_[i]->floats(),
                    has_state ? old[i]->floats() + count : nullptr, made->floats(),
                    has_state ? made->floats() + count : nullptr, pool_);
-    if (mean_from >= 0 && mean_from < batch) {
+    if (mean_from < batch) {
       // The batch's own version comes last; it stands in `made`.
       std::vector<float> sum(parameters_.at(mean_from)[i]->floats(),
                              parameters_.at(mean_from)[i]->floats() + count);

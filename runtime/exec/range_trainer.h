@@ -54,8 +54,8 @@ class RangeTrainer {
   std::vector<ConstBufferPtr> backward(int64_t batch, int micro,
                                        const std::vector<ConstBufferPtr>& received);
 
-  // Version `batch` from version batch - 1 and the batch's gradients. `mean_from` >= 0 then
-  // replaces its parameters by the mean of versions mean_from .. batch, added oldest first.
+  // Version `batch` from version batch - 1 and the batch's gradients. With `mean_from` < batch its
+  // parameters are then replaced by the mean of versions mean_from .. batch, added oldest first.
   void step(int64_t batch, int64_t mean_from);
 
   struct EvaluationResult {

@@ -47,6 +47,21 @@ Status Children::start_stage(const Options& options, const std::string& central,
   return Status();
 }
 
+Status Children::check() {
+  for (size_t i = 0; i < pids_.size(); ++i) {
+    int state = 0;
+    if (::waitpid(pids_[i], &state, WNOHANG) != pids_[i]) continue;
+    pids_.erase(pids_.begin() + static_cast<long>(i));
+    if (WIFSIGNALED(state)) {
+      return failed_error("a stage process was ended by signal %d before training began",
+                          WTERMSIG(state));
+    }
+    return failed_error("a stage process ended with code %d before training began",
+                        WEXITSTATUS(state));
+  }
+  return Status();
+}
+
 Children::~Children() {
   const TimeUs deadline = monotonic_now_us() + kGraceUs;
   for (const pid_t pid : pids_) {

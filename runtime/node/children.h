@@ -22,8 +22,11 @@ class Children {
   Status start_stage(const Options& options, const std::string& central, int index, int threads,
                      double slowdown);
 
+  // Errors: kFailed when one of them has ended.
+  Status check();
+
  private:
-  std::vector<pid_t> pids_;
+  std::vector<pid_t> pids_;  // those not known to have ended
 };
 
 }  // namespace ft

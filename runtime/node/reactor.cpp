@@ -22,6 +22,7 @@ bool is_for_central(const net::Control& message) {
     case net::Control::kProgress:
     case net::Control::kEvaluationLoss:
     case net::Control::kSnapshotStored:
+    case net::Control::kTraffic:
     case net::Control::kFailure:
     case net::Control::kHeartbeat:
       return true;
@@ -97,6 +98,10 @@ void Reactor::tick() {
       log_info("interrupted: finishing the batches under way, then writing a checkpoint");
       deliver(Machine::kCentral, InterruptEvent{});
     }
+  }
+  if (central_ && parts_.children != nullptr && central_->is_waiting()) {
+    const Status alive = parts_.children->check();
+    if (!alive.ok()) perform(Exit{alive});
   }
   if (central_) deliver(Machine::kCentral, TickEvent{});
   if (stage_) deliver(Machine::kStage, TickEvent{});
@@ -175,7 +180,19 @@ void Reactor::perform(Action action) {
              action);
 }
 
+void Reactor::count_traffic(net::Traffic* traffic) const {
+  if (transport_ == nullptr) return;
+  const TrafficCounts& counts = transport_->traffic();
+  traffic->set_activations(counts.activations);
+  traffic->set_gradients(counts.gradients);
+  traffic->set_labels(counts.labels);
+  traffic->set_control(counts.control);
+  traffic->set_replicas(counts.replicas);
+  traffic->set_model(counts.model);
+}
+
 void Reactor::send_control(SendControl send) {
+  if (send.message.has_traffic()) count_traffic(send.message.mutable_traffic());
   if (send.to != self_) {
     if (transport_) transport_->send(send.to, std::move(send.message));
     return;

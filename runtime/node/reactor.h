@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "net/transport.h"
+#include "runtime/node/children.h"
 #include "runtime/node/compute_thread.h"
 #include "runtime/node/data_thread.h"
 #include "runtime/node/mailbox.h"
@@ -30,6 +31,7 @@ struct CentralParts {
   RunDirectory* directory = nullptr;
   Display* display = nullptr;
   WakeFd* interrupt = nullptr;  // signalled when the user interrupts
+  Children* children = nullptr;  // stages of this machine, watched until they have joined
 };
 
 class Reactor : public TransportHandler {
@@ -45,14 +47,13 @@ class Reactor : public TransportHandler {
   // Runs until a machine says how it ends.
   Status run();
 
-  // After run(): the final snapshots (central), whether members had equal numerics, traffic.
+  // After run(): the final snapshots and traffic (central), whether members had equal numerics.
   const Complete& complete() const { return complete_; }
   bool exact() const { return exact_; }
   double last_loss() const { return last_loss_; }
   const EvaluatedReport* last_evaluation() const {
     return evaluated_ ? &last_evaluation_ : nullptr;
   }
-  TrafficCounts traffic() const { return transport_ ? transport_->traffic() : TrafficCounts(); }
 
   // TransportHandler
   void on_control(PeerId from, const net::Control& message) override;
@@ -70,6 +71,7 @@ class Reactor : public TransportHandler {
   void deliver(Machine machine, const Event& event);
   void perform(Action action);
   void send_control(SendControl send);
+  void count_traffic(net::Traffic* traffic) const;
   void send_bulk(SendBulk send);
   void tell(const Report& report);
   void drain_mailboxes();

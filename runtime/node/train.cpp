@@ -4,6 +4,7 @@
 #include <csignal>
 #include <ctime>
 #include <filesystem>
+#include <arpa/inet.h>
 #include <sys/prctl.h>
 #include <thread>
 #include <unistd.h>
@@ -133,9 +134,9 @@ FinishedInfo with_run(FinishedInfo info, const Reactor& reactor, const Display& 
     info.evaluated = true;
     info.accuracy = evaluated->accuracy;
   }
-  const TrafficCounts traffic = reactor.traffic();
-  info.bytes = {traffic.activations, traffic.gradients, traffic.labels,
-                traffic.control,     traffic.replicas,  traffic.model};
+  const net::Traffic& traffic = reactor.complete().traffic;
+  info.bytes = {traffic.activations(), traffic.gradients(), traffic.labels(),
+                traffic.control(),     traffic.replicas(),  traffic.model()};
   return info;
 }
 
@@ -185,6 +186,8 @@ Status train_central(Options options) {
   parts.directory = directory.get();
   parts.display = &display;
   parts.interrupt = &interrupt;
+  Children children;
+  if (local) parts.children = &children;
 
   StageOptions own = stage_options(options, self, threads);
   own.hello.set_model_sha256(parts.options.model_sha256);
@@ -204,7 +207,6 @@ Status train_central(Options options) {
   Reactor reactor(std::move(transport), self);
   reactor.add_central(std::move(parts));
   reactor.add_stage(own, ComputeOptions{threads, slowdown_of(options, 0), job.model_file}, "");
-  Children children;
   if (local) {
     for (int i = 1; i < options.stages; ++i) {
       FT_RETURN_IF_ERROR(children.start_stage(options, started.central, i, threads,
@@ -264,7 +266,11 @@ Status check_endpoint(const char* option, const std::string& endpoint, bool inse
     return invalid_error("%s %s: must be tcp://HOST:PORT", option, endpoint.c_str());
   }
   const std::string host = endpoint.substr(6, endpoint.rfind(':') - 6);
-  const bool loopback = host == "localhost" || host == "[::1]" || host.rfind("127.", 0) == 0;
+  // Names other than localhost may resolve to anything.
+  in_addr address{};
+  const bool is_address = ::inet_pton(AF_INET, host.c_str(), &address) == 1;
+  const bool loopback = host == "localhost" || host == "[::1]" ||
+                        (is_address && (ntohl(address.s_addr) >> 24) == 127);
   if (loopback || insecure) return Status();
   return invalid_error(
       "%s %s: endpoints other than loopback need keys, which this version does not have yet; "

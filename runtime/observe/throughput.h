@@ -2,6 +2,7 @@
 
 // Images per second as wall clock over the last batches (DESIGN 7: 20).
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 

@@ -62,11 +62,6 @@ Actions Central::step(const Event& event, TimeUs now) {
 
 // ---- Membership ----
 
-std::string Central::waiting_for() const {
-  const int stages = static_cast<int>(devices_.size()) - 1;
-  return format("%d of %d stages have joined", stages, options_.workers);
-}
-
 void Central::on_tick() {
   if (phase_ == Phase::kDone) return;
   if (phase_ == Phase::kWaiting && static_cast<int>(devices_.size()) > options_.workers) {
@@ -112,6 +107,9 @@ void Central::on_control(PeerId from, const net::Control& message) {
       if (phase_ == Phase::kTraining && from == last_stage()) {
         on_evaluation_loss(message.evaluation_loss());
       }
+      break;
+    case net::Control::kTraffic:
+      on_traffic(from, message.traffic());
       break;
     case net::Control::kFailure:
       stop(failed_error("%s: %s", found->second.hello.name().c_str(),
@@ -423,6 +421,8 @@ void Central::maybe_collect() {
   if (finished_ < batches_ - 1 || !evaluations_.empty()) return;
   phase_ = Phase::kCollecting;
   snapshots_.assign(options_.layer_costs.size(), nullptr);
+  traffic_.Clear();
+  for (auto& [peer, device] : devices_) device.answered = !is_stage(peer);
   net::Control message;
   message.mutable_collect()->set_version(finished_);
   send_all(message);
@@ -438,10 +438,28 @@ int64_t Central::expected_bytes(PeerId from, const BulkName& name) const {
 void Central::on_snapshot(const BulkEvent& event) {
   if (expected_bytes(event.from, event.name) != static_cast<int64_t>(event.bytes->size())) return;
   snapshots_[static_cast<size_t>(event.name.item)] = event.bytes;
+  maybe_complete();
+}
+
+void Central::on_traffic(PeerId from, const net::Traffic& traffic) {
+  Device& device = devices_[from];
+  if (phase_ != Phase::kCollecting || device.answered) return;
+  device.answered = true;
+  traffic_.set_activations(traffic_.activations() + traffic.activations());
+  traffic_.set_gradients(traffic_.gradients() + traffic.gradients());
+  traffic_.set_labels(traffic_.labels() + traffic.labels());
+  traffic_.set_control(traffic_.control() + traffic.control());
+  traffic_.set_replicas(traffic_.replicas() + traffic.replicas());
+  traffic_.set_model(traffic_.model() + traffic.model());
+  maybe_complete();
+}
+
+void Central::maybe_complete() {
   for (const ConstBufferPtr& snapshot : snapshots_) {
     if (snapshot == nullptr) return;
   }
-  actions_.push_back(Complete{finished_, std::move(snapshots_)});
+  if (!all_answered()) return;
+  actions_.push_back(Complete{finished_, std::move(snapshots_), traffic_});
   stop(interrupted_ ? Status(StatusCode::kInterrupted, "interrupted") : Status());
 }
 

@@ -52,8 +52,8 @@ class Central {
   // The bytes of this transfer if central waits for it (a layer's snapshot), or -1.
   int64_t expected_bytes(PeerId from, const BulkName& name) const;
 
-  // For people: what central is waiting for right now.
-  std::string waiting_for() const;
+  // Not enough stages have joined yet.
+  bool is_waiting() const { return phase_ == Phase::kWaiting; }
 
  private:
   enum class Phase : uint8_t {
@@ -114,6 +114,8 @@ class Central {
   void on_evaluation_loss(const net::EvaluationLoss& loss);
   void maybe_collect();
   void on_snapshot(const BulkEvent& event);
+  void on_traffic(PeerId from, const net::Traffic& traffic);
+  void maybe_complete();
 
   // Helpers
   bool all_answered() const;
@@ -158,6 +160,7 @@ class Central {
   std::map<int64_t, BatchSum> sums_;
   std::deque<EvaluationSum> evaluations_;  // cuts whose evaluation is due or under way
   std::vector<ConstBufferPtr> snapshots_;  // by layer, while collecting
+  net::Traffic traffic_;
   bool interrupted_ = false;
 };
 

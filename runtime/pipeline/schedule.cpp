@@ -11,9 +11,8 @@ int64_t version_used(const net::Training& training, const StagePlace& place, int
 
 int64_t mean_from(const net::Training& training, const StagePlace& place, int64_t batch) {
   const int64_t every = training.aggregate_every();
-  if (training.schedule() == net::kSync || every <= 0 || (batch + 1) % every != 0) return -1;
-  const int64_t from = std::max(place.resumed_version, batch - (place.stages - place.stage) + 1);
-  return from < batch ? from : -1;
+  if (training.schedule() == net::kSync || every <= 0 || (batch + 1) % every != 0) return batch;
+  return std::max(place.resumed_version, batch - (place.stages - place.stage) + 1);
 }
 
 int64_t oldest_needed(const net::Training& training, const StagePlace& place, int64_t version) {

@@ -25,8 +25,8 @@ inline int micro_count(const net::Training& training) {
 // that it is known before the later batches' updates; sync b - 1.
 int64_t version_used(const net::Training& training, const StagePlace& place, int64_t batch);
 
-// The oldest version that goes into the mean of version `batch`, or -1 when it is not aggregated.
-// (A single version is its own mean: also -1.)
+// The oldest version that goes into the mean of version `batch`; `batch` itself when nothing is
+// aggregated (a single version is its own mean).
 int64_t mean_from(const net::Training& training, const StagePlace& place, int64_t batch);
 
 // The oldest version that a stage still needs once it has stepped to `version`.

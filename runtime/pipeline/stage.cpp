@@ -98,6 +98,9 @@ void Stage::on_control(PeerId from, const net::Control& message, TimeUs now) {
         for (int32_t layer = range.first(); layer < range.last(); ++layer) {
           snapshots_due_.emplace_back(layer, version_);
         }
+        net::Control answer;
+        answer.mutable_traffic();  // the shell counts
+        send(central_, std::move(answer));
       }
       break;
     case net::Control::kFinish:

@@ -34,7 +34,7 @@ struct Task {
   int64_t batch = 0;
   int32_t micro = 0;
   int64_t version = 0;
-  int64_t mean_from = -1;
+  int64_t mean_from = 0;  // kStep: see schedule.h
   int32_t layer = 0;
   int64_t retain_oldest = 0;         // kStep: afterwards drop older versions ...
   std::vector<int64_t> retain_cuts;  // ... but these
@@ -145,10 +145,11 @@ struct WriteJournal {
 struct Tell {
   Report report;
 };
-// Central is done: one snapshot per layer at `version`.
+// Central is done: one snapshot per layer at `version`, and what all stages have sent.
 struct Complete {
   int64_t version = -1;
   std::vector<ConstBufferPtr> snapshots;
+  net::Traffic traffic;
 };
 // The process ends with this status.
 struct Exit {

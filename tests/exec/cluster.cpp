@@ -74,7 +74,7 @@ double Cluster::train(int64_t batch, const std::vector<ConstBufferPtr>& inputs,
     }
   }
   for (auto& stage : stages_) {
-    stage->step(batch, -1);
+    stage->step(batch, batch);
     stage->retain(batch, {});
   }
   return loss;

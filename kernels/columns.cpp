@@ -1,0 +1,122 @@
+#include "kernels/columns.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/parallel.h"
+#include "kernels/simd/loops.h"
+
+namespace ft {
+namespace {
+
+// A run of a tile's positions within one output row.
+struct Run {
+  int64_t image, output_row, output_column, count;
+  int64_t offset;  // in the tile
+};
+
+template <typename Function>
+void for_runs(const Window& w, const ColumnTile& tile, const Function& fn) {
+  int64_t column = tile.position_first % w.output_width;
+  const int64_t row = tile.position_first / w.output_width;
+  int64_t image = row / w.output_height;
+  int64_t output_row = row % w.output_height;
+  for (int64_t offset = 0; offset < tile.position_count;) {
+    const int64_t count = std::min(w.output_width - column, tile.position_count - offset);
+    fn(Run{image, output_row, column, count, offset});
+    offset += count;
+    column = 0;
+    if (++output_row == w.output_height) {
+      output_row = 0;
+      ++image;
+    }
+  }
+}
+
+// The part [first, last) of a run that lies inside the input's width for one window column.
+struct Inside {
+  int64_t first, last;
+};
+
+Inside inside_width(const Window& w, const Run& run, int64_t kernel_column) {
+  // input_column(output_column + i) = base + i * stride must be in [0, input_width).
+  const int64_t base = w.input_column(run.output_column, kernel_column);
+  const int64_t first = base >= 0 ? 0 : ceil_div(-base, w.stride_width);
+  const int64_t room = w.input_width - base;
+  const int64_t last = room <= 0 ? 0 : ceil_div(room, w.stride_width);
+  return {std::min(first, run.count), std::clamp(last, std::min(first, run.count), run.count)};
+}
+
+void gather_run(const Window& w, const Run& run, const float* image, int64_t kernel_row,
+                int64_t kernel_column, float* out) {
+  const int64_t input_row = w.input_row(run.output_row, kernel_row);
+  if (input_row < 0 || input_row >= w.input_height) {
+    std::fill(out, out + run.count, 0.0F);
+    return;
+  }
+  const Inside in = inside_width(w, run, kernel_column);
+  const float* source =
+      image + input_row * w.input_width + w.input_column(run.output_column, kernel_column);
+  for (int64_t i = 0; i < in.first; ++i) out[i] = 0.0F;
+  if (w.stride_width == 1) {
+    for (int64_t i = in.first; i < in.last; ++i) out[i] = source[i];
+  } else {
+    for (int64_t i = in.first; i < in.last; ++i) out[i] = source[i * w.stride_width];
+  }
+  for (int64_t i = in.last; i < run.count; ++i) out[i] = 0.0F;
+}
+
+void scatter_run(const Window& w, const Run& run, const float* columns, int64_t kernel_row,
+                 int64_t kernel_column, float* image) {
+  const int64_t input_row = w.input_row(run.output_row, kernel_row);
+  if (input_row < 0 || input_row >= w.input_height) return;
+  const Inside in = inside_width(w, run, kernel_column);
+  float* target =
+      image + input_row * w.input_width + w.input_column(run.output_column, kernel_column);
+  if (w.stride_width == 1) {
+    for (int64_t i = in.first; i < in.last; ++i) target[i] += columns[i];
+  } else {
+    for (int64_t i = in.first; i < in.last; ++i) target[i * w.stride_width] += columns[i];
+  }
+}
+
+// Calls fn(row of the tile, channel, window row, window column).
+template <typename Function>
+void for_rows(const Window& w, int64_t channel_count, const Function& fn) {
+  int64_t row = 0;
+  for (int64_t channel = 0; channel < channel_count; ++channel) {
+    for (int64_t kernel_row = 0; kernel_row < w.kernel_height; ++kernel_row) {
+      for (int64_t kernel_column = 0; kernel_column < w.kernel_width; ++kernel_column) {
+        fn(row++, channel, kernel_row, kernel_column);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void gather_columns(const ConvShape& shape, const ColumnTile& tile, const float* x,
+                    float* columns) {
+  const Window& w = shape.window;
+  for_rows(w, tile.channel_count, [&](int64_t row, int64_t channel, int64_t ky, int64_t kx) {
+    const float* plane = x + channel * shape.positions_in();
+    float* out = columns + row * tile.position_count;
+    for_runs(w, tile, [&](const Run& run) {
+      gather_run(w, run, plane + run.image * w.input_plane(), ky, kx, out + run.offset);
+    });
+  });
+}
+
+void scatter_columns(const ConvShape& shape, const ColumnTile& tile, const float* columns,
+                     float* dx) {
+  const Window& w = shape.window;
+  for_rows(w, tile.channel_count, [&](int64_t row, int64_t channel, int64_t ky, int64_t kx) {
+    float* plane = dx + channel * shape.positions_in();
+    const float* in = columns + row * tile.position_count;
+    for_runs(w, tile, [&](const Run& run) {
+      scatter_run(w, run, in + run.offset, ky, kx, plane + run.image * w.input_plane());
+    });
+  });
+}
+
+}  // namespace ft

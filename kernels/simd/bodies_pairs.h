@@ -1,0 +1,85 @@
+// Part of loop_bodies.h: splitting and merging the two phases of a stride of 2.
+//
+// Feature maps that are worth a stride are small, so a row is often shorter than the widest vector:
+// the rest of a row goes on with vectors of half the width, down to one pair.
+
+namespace ft {
+namespace {
+
+template <int64_t lanes>
+struct PairShuffle {
+  using V = typename VectorOf<lanes>::Float;
+  using Int = typename VectorOf<lanes>::Int;
+
+  // Indices into the 2 * lanes elements of two vectors; constants once the loops are unrolled.
+  FT_INLINE static Int every_second(int32_t first) {
+    Int indices{};
+    for (int32_t i = 0; i < lanes; ++i) indices[i] = 2 * i + first;
+    return indices;
+  }
+  FT_INLINE static Int alternating(int32_t first) {
+    Int indices{};
+    for (int32_t i = 0; i < lanes; ++i) {
+      indices[i] = first + i / 2 + (i % 2) * static_cast<int32_t>(lanes);
+    }
+    return indices;
+  }
+
+  FT_INLINE static void split(const float* x, float* first, float* second) {
+    const V a = LanesOf<lanes>::load(x);
+    const V b = LanesOf<lanes>::load(x + lanes);
+    LanesOf<lanes>::store(first, __builtin_shuffle(a, b, every_second(0)));
+    LanesOf<lanes>::store(second, __builtin_shuffle(a, b, every_second(1)));
+  }
+  FT_INLINE static void merge(const float* first, const float* second, float* x) {
+    const V a = LanesOf<lanes>::load(first);
+    const V b = LanesOf<lanes>::load(second);
+    LanesOf<lanes>::store(x, __builtin_shuffle(a, b, alternating(0)));
+    LanesOf<lanes>::store(x + lanes,
+                          __builtin_shuffle(a, b, alternating(static_cast<int32_t>(lanes / 2))));
+  }
+};
+
+template <>
+struct PairShuffle<1> {
+  FT_INLINE static void split(const float* x, float* first, float* second) {
+    *first = x[0];
+    *second = x[1];
+  }
+  FT_INLINE static void merge(const float* first, const float* second, float* x) {
+    x[0] = *first;
+    x[1] = *second;
+  }
+};
+
+// Calls body(shuffle, i) for i in [at, pairs), in vectors of at most `lanes`.
+template <int64_t lanes, typename Body>
+FT_INLINE void for_pairs(int64_t at, int64_t pairs, Body body) {
+  for (; at + lanes <= pairs; at += lanes) body(PairShuffle<lanes>(), at);
+  if constexpr (lanes > 1) for_pairs<lanes / 2>(at, pairs, body);
+}
+
+void split_pairs(PairRows rows, const float* x, float* first, float* second) {
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    for_pairs<kLanes>(0, rows.pairs, [=](auto shuffle, int64_t i) {
+      shuffle.split(x + 2 * i, first + i, second + i);
+    });
+    x += rows.paired_step;
+    first += rows.split_step;
+    second += rows.split_step;
+  }
+}
+
+void merge_pairs(PairRows rows, const float* first, const float* second, float* x) {
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    for_pairs<kLanes>(0, rows.pairs, [=](auto shuffle, int64_t i) {
+      shuffle.merge(first + i, second + i, x + 2 * i);
+    });
+    x += rows.paired_step;
+    first += rows.split_step;
+    second += rows.split_step;
+  }
+}
+
+}  // namespace
+}  // namespace ft

@@ -1,0 +1,62 @@
+// Part of loop_bodies.h: loops that end in one number.
+
+namespace ft {
+namespace {
+
+float sum(const float* x, int64_t n) {
+  return sum_elements(n, [=](auto lanes, int64_t i, auto so_far) {
+    return so_far + lanes.load(x + i);
+  });
+}
+
+float sum_squares(const float* x, float center, int64_t n) {
+  return sum_elements(n, [=](auto lanes, int64_t i, auto so_far) {
+    const auto centered = lanes.load(x + i) - center;
+    return lanes.fma(centered, centered, so_far);
+  });
+}
+
+float dot(const float* a, const float* b, int64_t n) {
+  return sum_elements(n, [=](auto lanes, int64_t i, auto so_far) {
+    return lanes.fma(lanes.load(a + i), lanes.load(b + i), so_far);
+  });
+}
+
+float max_element(const float* x, int64_t n) {
+  Vec best = Wide::all(x[0]);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const Vec v = Wide::load(x + i);
+    best = v > best ? v : best;
+  }
+  float result = best[0];
+  for (int64_t lane = 1; lane < kLanes; ++lane) result = best[lane] > result ? best[lane] : result;
+  for (; i < n; ++i) result = x[i] > result ? x[i] : result;
+  return result;
+}
+
+void normalize_sums(const float* x, const float* dy, float mean, float* sums, int64_t n) {
+  // One pass over both arrays: this loop is bound by memory.
+  Vec plain[2] = {};
+  Vec weighted[2] = {};
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    for (int64_t j = 0; j < 2; ++j) {
+      const Vec g = Wide::load(dy + i + j * kLanes);
+      plain[j] += g;
+      weighted[j] = Wide::fma(g, Wide::load(x + i + j * kLanes) - mean, weighted[j]);
+    }
+  }
+  Single::V plain_tail = {};
+  Single::V weighted_tail = {};
+  for (; i < n; ++i) {
+    const Single::V g = Single::load(dy + i);
+    plain_tail += g;
+    weighted_tail = Single::fma(g, Single::load(x + i) - mean, weighted_tail);
+  }
+  sums[0] = sum_of_lanes(plain[0] + plain[1]) + plain_tail[0];
+  sums[1] = sum_of_lanes(weighted[0] + weighted[1]) + weighted_tail[0];
+}
+
+}  // namespace
+}  // namespace ft

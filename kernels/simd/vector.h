@@ -1,0 +1,102 @@
+#pragma once
+
+// One vector of FT_SIMD_LANES floats in GCC's vector extensions, for loop_bodies.h alone.
+//
+// The build keeps -ffp-contract=off, so a multiply and an add fuse only where fma() says so; tables
+// without the instruction compute it in two roundings.
+//
+// Everything is in an unnamed namespace: were one of these inline functions shared between files,
+// the linker could pick the AVX-512 copy for a machine that has none. immintrin.h and arm_neon.h
+// hold nothing but functions that are always inlined.
+
+#include <stdint.h>
+
+#if defined(__FMA__) && FT_SIMD_LANES > 4
+#include <immintrin.h>
+#elif defined(__aarch64__) && FT_SIMD_LANES == 4
+#include <arm_neon.h>
+#endif
+
+#define FT_INLINE [[gnu::always_inline]] inline
+
+namespace ft {
+namespace {
+
+constexpr int64_t kLanes = FT_SIMD_LANES;
+
+template <int64_t count>
+struct VectorOf {
+  typedef float Float __attribute__((vector_size(count * 4)));
+  typedef int32_t Int __attribute__((vector_size(count * 4)));
+  typedef float FloatInMemory __attribute__((vector_size(count * 4), aligned(4), may_alias));
+  typedef int32_t IntInMemory __attribute__((vector_size(count * 4), aligned(4), may_alias));
+};
+
+using Vec = VectorOf<kLanes>::Float;
+using IntVec = VectorOf<kLanes>::Int;
+
+// The operations of a loop body, on a whole vector or on one element of the tail.
+template <int64_t count>
+struct LanesOf {
+  using V = typename VectorOf<count>::Float;
+
+  FT_INLINE static V load(const float* p) {
+    return *reinterpret_cast<const typename VectorOf<count>::FloatInMemory*>(p);
+  }
+  FT_INLINE static void store(float* p, V v) {
+    *reinterpret_cast<typename VectorOf<count>::FloatInMemory*>(p) = v;
+  }
+  FT_INLINE static V all(float s) { return V{} + s; }
+  FT_INLINE static V fma(V a, V b, V c) {
+#if defined(__FMA__) && FT_SIMD_LANES == 16
+    if constexpr (count == 16) return _mm512_fmadd_ps(a, b, c);
+    if constexpr (count == 1) return V{__builtin_fmaf(a[0], b[0], c[0])};
+#elif defined(__FMA__) && FT_SIMD_LANES == 8
+    if constexpr (count == 8) return _mm256_fmadd_ps(a, b, c);
+    if constexpr (count == 1) return V{__builtin_fmaf(a[0], b[0], c[0])};
+#elif defined(__aarch64__) && FT_SIMD_LANES == 4
+    if constexpr (count == 4) return vfmaq_f32(c, a, b);
+    if constexpr (count == 1) return V{__builtin_fmaf(a[0], b[0], c[0])};
+#else
+    return a * b + c;
+#endif
+  }
+};
+
+using Wide = LanesOf<kLanes>;
+using Single = LanesOf<1>;
+
+// Calls body(lanes, i) for vectors, then for single elements, so that [0, n) is covered.
+template <typename Body>
+FT_INLINE void for_elements(int64_t n, Body body) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) body(Wide(), i);
+  for (; i < n; ++i) body(Single(), i);
+}
+
+// Pairwise, so the order is the same as for a tree of any width.
+FT_INLINE float sum_of_lanes(Vec v) {
+  float lane[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) lane[i] = v[i];
+  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
+    for (int64_t i = 0; i < half; ++i) lane[i] += lane[i + half];
+  }
+  return lane[0];
+}
+
+// Sum over i of body(lanes, i, accumulator so far), in four vectors to hide the latency of an add.
+template <typename Body>
+FT_INLINE float sum_elements(int64_t n, Body body) {
+  Vec sums[4] = {};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    for (int64_t j = 0; j < 4; ++j) sums[j] = body(Wide(), i + j * kLanes, sums[j]);
+  }
+  for (; i + kLanes <= n; i += kLanes) sums[0] = body(Wide(), i, sums[0]);
+  Single::V tail = {};
+  for (; i < n; ++i) tail = body(Single(), i, tail);
+  return sum_of_lanes((sums[0] + sums[1]) + (sums[2] + sums[3])) + tail[0];
+}
+
+}  // namespace
+}  // namespace ft

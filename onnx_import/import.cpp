@@ -1,0 +1,40 @@
+#include "onnx_import/import.h"
+
+#include "onnx_import/forms.h"
+#include "onnx_import/initializers.h"
+#include "onnx_import/layers.h"
+#include "onnx_import/lower.h"
+#include "onnx_import/onnx_file.h"
+#include "onnx_import/order.h"
+
+namespace ft {
+namespace {
+
+Status join_problems(const std::vector<ImportProblem>& problems, int opset) {
+  std::string lines;
+  for (const ImportProblem& problem : problems) {
+    if (!lines.empty()) lines += '\n';
+    lines += format("node '%s' (%s, opset %d): %s", problem.node.c_str(), problem.op.c_str(), opset,
+                    problem.message.c_str());
+  }
+  return Status(StatusCode::kInvalid, std::move(lines));
+}
+
+}  // namespace
+
+Result<Model> import_model(std::span<const std::byte> file, const ImportOptions& options,
+                           std::vector<ImportProblem>* problems) {
+  std::vector<ImportProblem> own;
+  std::vector<ImportProblem>& found = problems == nullptr ? own : *problems;
+  found.clear();
+  FT_ASSIGN_OR_RETURN(OnnxGraph graph, parse_onnx(file));
+  split_initializers(&graph);
+  normalise_forms(&graph);
+  FT_RETURN_IF_ERROR(sort_nodes(&graph));
+  Result<Model> model = lower_graph(graph, options, &found);
+  if (!found.empty()) return join_problems(found, graph.opset);
+  if (model.ok()) make_layers(&*model);
+  return model;
+}
+
+}  // namespace ft

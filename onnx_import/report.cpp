@@ -1,0 +1,166 @@
+#include "onnx_import/report.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace ft {
+namespace {
+
+double forward_flops(const Model& model, int32_t index) {
+  const Node& node = model.nodes[static_cast<size_t>(index)];
+  const std::vector<OpInput> inputs = op_inputs(model, node);
+  OpRequest request;
+  request.attributes = &node.attributes;
+  request.inputs = inputs;
+  request.output_count = static_cast<int>(node.outputs.size());
+  request.opset = node.opset;
+  request.node = static_cast<uint32_t>(index);
+  const Result<KernelPlan> plan = node.op->make(request);
+  FT_CHECK(plan.ok());  // it was when the model was imported
+  return plan->flops;
+}
+
+LayerReport report_layer(const Model& model, const Layer& layer) {
+  LayerReport report;
+  report.name = layer.name;
+  for (int32_t i = layer.node_first; i < layer.node_last; ++i) {
+    const Node& node = model.nodes[static_cast<size_t>(i)];
+    report.ops.push_back(node.op->name);
+    report.flops += forward_flops(model, i);
+    for (const ValueId id : node.outputs) {
+      if (id != kNoValue && model.value(id).kind == ValueKind::kActivation) {
+        report.output_bytes += model.value(id).type.bytes();
+      }
+    }
+  }
+  for (const ValueId id : layer.parameters) {
+    report.parameter_count += model.value(id).type.shape.element_count();
+    report.parameter_bytes += model.value(id).type.bytes();
+  }
+  for (const ValueId id : layer.statistics) report.statistic_bytes += model.value(id).type.bytes();
+  return report;
+}
+
+std::string human_bytes(int64_t bytes) {
+  const double value = static_cast<double>(bytes);
+  if (bytes < 1024) return format("%lld B", static_cast<long long>(bytes));
+  if (bytes < 1024 * 1024) return format("%.1f KiB", value / 1024);
+  return format("%.1f MiB", value / (1024 * 1024));
+}
+
+std::string human_flops(double flops) {
+  if (flops < 1e6) return format("%.1f k", flops / 1e3);
+  if (flops < 1e9) return format("%.1f M", flops / 1e6);
+  return format("%.2f G", flops / 1e9);
+}
+
+std::string join(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+}  // namespace
+
+ModelReport make_report(const Model& model) {
+  ModelReport report;
+  report.batch = model.batch;
+  report.sample_shape = model.sample_shape;
+  report.output_shape = model.value(model.output).type.shape;
+  // The importer lifts single nodes to a newer opset, none to an older one.
+  for (const Node& node : model.nodes) {
+    report.opset = report.opset == 0 ? node.opset : std::min(report.opset, node.opset);
+  }
+  for (const Layer& layer : model.layers) {
+    report.layers.push_back(report_layer(model, layer));
+    report.parameter_count += report.layers.back().parameter_count;
+    report.flops += report.layers.back().flops;
+  }
+  for (int cut = 1; cut < model.layer_count(); ++cut) {
+    CutReport& entry = report.cuts.emplace_back();
+    entry.before_layer = cut;
+    entry.forward_bytes = crossing_bytes(model, cut, false);
+    entry.gradient_bytes = crossing_bytes(model, cut, true);
+    for (const ValueId id : crossing_values(model, cut)) {
+      entry.values.push_back(model.value(id).name);
+    }
+  }
+  return report;
+}
+
+std::string render_text(const ModelReport& report, const std::string& model_name) {
+  std::string text;
+  if (!report.unsupported.empty()) {
+    text +=
+        format("%s: %zu nodes cannot be trained\n", model_name.c_str(), report.unsupported.size());
+    for (const ImportProblem& problem : report.unsupported) {
+      text += format("  %s (%s): %s\n", problem.node.c_str(), problem.op.c_str(),
+                     problem.message.c_str());
+    }
+    return text;
+  }
+  text += format("%s: opset %d, sample %s, output %s for a batch of %lld\n", model_name.c_str(),
+                 report.opset, to_string(report.sample_shape).c_str(),
+                 to_string(report.output_shape).c_str(), static_cast<long long>(report.batch));
+  text +=
+      format("%zu layers, %lld parameters (%s), %sFLOP forward\n\n", report.layers.size(),
+             static_cast<long long>(report.parameter_count),
+             human_bytes(report.parameter_count * 4).c_str(), human_flops(report.flops).c_str());
+  size_t width = 5;
+  for (const LayerReport& layer : report.layers) width = std::max(width, layer.name.size());
+  width = std::min<size_t>(width, 60);
+  const int columns = static_cast<int>(width);
+  text += format("%5s  %-*s %12s %10s %11s %11s  %s\n", "layer", columns, "name", "parameters",
+                 "FLOP", "cut after", "gradients", "ops");
+  for (size_t i = 0; i < report.layers.size(); ++i) {
+    const LayerReport& layer = report.layers[i];
+    // The end of a name tells more than its start.
+    const std::string name = layer.name.size() <= width
+                                 ? layer.name
+                                 : ".." + layer.name.substr(layer.name.size() - width + 2);
+    const bool has_cut = i < report.cuts.size();
+    text += format("%5zu  %-*s %12lld %10s %11s %11s  %s\n", i, columns, name.c_str(),
+                   static_cast<long long>(layer.parameter_count), human_flops(layer.flops).c_str(),
+                   has_cut ? human_bytes(report.cuts[i].forward_bytes).c_str() : "-",
+                   has_cut ? human_bytes(report.cuts[i].gradient_bytes).c_str() : "-",
+                   join(layer.ops).c_str());
+  }
+  return text;
+}
+
+std::string render_json(const ModelReport& report, const std::string& model_name) {
+  nlohmann::ordered_json json;
+  json["model"] = model_name;
+  json["opset"] = report.opset;
+  json["batch"] = report.batch;
+  json["parameters"] = report.parameter_count;
+  json["flops"] = report.flops;
+  json["layers"] = nlohmann::ordered_json::array();
+  for (size_t i = 0; i < report.layers.size(); ++i) {
+    const LayerReport& layer = report.layers[i];
+    json["layers"].push_back({{"index", i},
+                              {"name", layer.name},
+                              {"ops", layer.ops},
+                              {"parameters", layer.parameter_count},
+                              {"parameter_bytes", layer.parameter_bytes},
+                              {"statistic_bytes", layer.statistic_bytes},
+                              {"output_bytes", layer.output_bytes},
+                              {"flops", layer.flops}});
+  }
+  json["cuts"] = nlohmann::ordered_json::array();
+  for (const CutReport& cut : report.cuts) {
+    json["cuts"].push_back({{"before_layer", cut.before_layer},
+                            {"forward_bytes", cut.forward_bytes},
+                            {"gradient_bytes", cut.gradient_bytes},
+                            {"values", cut.values}});
+  }
+  json["unsupported"] = nlohmann::ordered_json::array();
+  for (const ImportProblem& problem : report.unsupported) {
+    json["unsupported"].push_back(
+        {{"node", problem.node}, {"op", problem.op}, {"message", problem.message}});
+  }
+  // A name in the file need not be valid UTF-8.
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace ft

@@ -1,0 +1,85 @@
+#include "onnx_import/sources.h"
+
+namespace ft {
+
+Result<ValueId> bind_input(const OnnxGraph& graph, int64_t batch, ModelBuilder* builder) {
+  if (graph.inputs.size() != 1) {
+    return invalid_error("the model has %zu inputs; exactly one, the samples, is supported%s%s",
+                         graph.inputs.size(), graph.inputs.empty() ? "" : ": the second is ",
+                         graph.inputs.size() > 1 ? graph.inputs[1].name.c_str() : "");
+  }
+  const OnnxInput& input = graph.inputs[0];
+  if (!input.is_float || input.dims.empty()) {
+    return invalid_error("input '%s' must be a float32 tensor whose first dimension is the batch",
+                         input.name.c_str());
+  }
+  std::vector<int64_t> dims = {batch};
+  for (size_t i = 1; i < input.dims.size(); ++i) {
+    if (input.dims[i].is_symbolic) {
+      return invalid_error(
+          "input '%s': dimension %zu is not fixed; export with only the batch "
+          "dimension in dynamic_axes",
+          input.name.c_str(), i);
+    }
+    dims.push_back(input.dims[i].value);
+  }
+  if (batch < 1 || !is_sane(Shape(dims))) {
+    return invalid_error("input '%s' of shape %s is impossible", input.name.c_str(),
+                         to_string(Shape(dims)).c_str());
+  }
+  Value value;
+  value.name = input.name;
+  value.kind = ValueKind::kInput;
+  value.type = {DType::kFloat32, Shape(dims)};
+  const ValueId id = builder->add_value(value);
+  Binding& binding = builder->bind(input.name);
+  binding.kind = Binding::Kind::kValue;
+  binding.value_kind = ValueKind::kInput;
+  binding.type = value.type;
+  binding.logical = id;
+  binding.is_batch_first = true;
+  return id;
+}
+
+Status bind_initializers(const OnnxGraph& graph, ModelBuilder* builder) {
+  FT_ASSIGN_OR_RETURN(const auto roles, find_roles(graph));
+  std::map<std::string, int> readers;
+  std::vector<std::string> order;
+  for (const OnnxNode& node : graph.nodes) {
+    for (const std::string& name : node.inputs) {
+      if (roles.count(name) != 0 && ++readers[name] == 1) order.push_back(name);
+    }
+  }
+  for (const auto& [name, constant] : graph.constants) {
+    Binding& binding = builder->bind(name);
+    binding.kind = Binding::Kind::kConstant;
+    binding.constant = constant;
+    binding.type = constant.type;
+  }
+  for (const std::string& name : order) {
+    const Constant& tensor = graph.initializers.at(name);
+    const InitializerRole role = roles.at(name);
+    ValueId id = kNoValue;
+    if (role != InitializerRole::kConstant) {
+      Value value;
+      value.name = name;
+      value.kind =
+          role == InitializerRole::kParameter ? ValueKind::kParameter : ValueKind::kStatistic;
+      value.type = tensor.type;
+      value.data = tensor.data;
+      value.needs_gradient = role == InitializerRole::kParameter;
+      id = builder->add_value(std::move(value));
+    }
+    Binding& binding = builder->bind(name);
+    binding.kind = id == kNoValue ? Binding::Kind::kConstant : Binding::Kind::kValue;
+    binding.constant = tensor;
+    binding.type = tensor.type;
+    binding.logical = id;
+    binding.is_shared = readers[name] > 1;
+    if (id != kNoValue) binding.value_kind = builder->model().value(id).kind;
+    binding.needs_gradient = role == InitializerRole::kParameter;
+  }
+  return {};
+}
+
+}  // namespace ft

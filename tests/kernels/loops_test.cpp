@@ -1,0 +1,183 @@
+// Every loop of every table against the scalar table, driven by the list in loops.h: a loop that is
+// added there is tested here without a line. The scalar table itself is checked by the operators'
+// tests and by the known values below.
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <doctest/doctest.h>
+#include <tuple>
+#include <vector>
+
+#include "kernels/simd/loop_table.h"
+#include "tests/kernels/op_case.h"
+
+namespace ft {
+namespace {
+
+constexpr int64_t kSizeMax = 4099;
+constexpr int64_t kGuard = 64;  // floats before and after each array
+
+// The arguments of one call, drawn from the parameters' types: a const float* is an array of random
+// numbers, a float* one that the loop may write, an int64_t the count.
+class Arguments {
+ public:
+  Arguments(uint64_t seed, int64_t size) : seed_(seed), size_(size) {
+    arrays_.reserve(8);
+    // Two images of 5 x 7, or 16 groups: masks that hide, shifts to both sides, 10 taps (a whole
+    // pass and one more).
+    const int64_t period = 48;
+    plan_.period = period;
+    plan_.groups = size_ / period;
+    plan_.taps = 10;
+    for (int64_t tap = 0; tap < plan_.taps; ++tap) {
+      shifts_.push_back(tap * 5 - 25);
+      for (int64_t i = 0; i < period; ++i) masks_.push_back((i + tap) % 7 == 0 ? 0 : -1);
+    }
+    plan_.masks = masks_.data();
+    plan_.shifts = shifts_.data();
+  }
+
+  template <typename T>
+  T make() {
+    if constexpr (std::is_same_v<T, int64_t>) {
+      return size_;
+    } else if constexpr (std::is_same_v<T, float>) {
+      return random_floats(seed_, 50 + stream_++, 1, 0.1F, 1)[0];
+    } else if constexpr (std::is_same_v<T, SgdFactors>) {
+      return {.learning_rate = 0.1F, .momentum = 0.9F, .weight_decay = 0.01F,
+              .nesterov = seed_ % 2 == 0};
+    } else if constexpr (std::is_same_v<T, PairRows>) {
+      // Rows shorter than a vector, and gaps that must survive.
+      const int64_t pairs = size_ % 37;
+      return {.rows = size_ / 80, .pairs = pairs, .paired_step = 76, .split_step = 39};
+    } else if constexpr (std::is_same_v<T, const FirPlan*>) {
+      return &plan_;
+    } else {
+      static_assert(std::is_same_v<std::remove_const_t<std::remove_pointer_t<T>>, float>,
+                    "tell Arguments how to make this parameter");
+      arrays_.push_back(random_floats(seed_, stream_++, kSizeMax + 2 * kGuard, -1, 1));
+      return arrays_.back().data() + kGuard;
+    }
+  }
+
+  const std::vector<std::vector<float>>& arrays() const { return arrays_; }
+
+ private:
+  uint64_t seed_;
+  int64_t size_;
+  uint32_t stream_ = 0;
+  FirPlan plan_;
+  std::vector<int32_t> masks_;
+  std::vector<int64_t> shifts_;
+  std::vector<std::vector<float>> arrays_;
+};
+
+// Elements: a few roundings. Sums of up to kSizeMax elements of size 1: more.
+bool is_near(float a, float b, float tolerance) {
+  return std::abs(a - b) <= tolerance * std::max(1.0F, std::abs(b)) ||
+         std::memcmp(&a, &b, sizeof a) == 0;
+}
+
+template <typename R, typename... Parameters>
+void compare(const char* table, const char* name, R (*loop)(Parameters...),
+             R (*expected)(Parameters...)) {
+  CAPTURE(table);
+  CAPTURE(name);
+  constexpr bool is_sum = !std::is_void_v<R>;
+  for (const int64_t size : {0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 128, 500, 4099}) {
+    if (is_sum && size == 0 && std::strcmp(name, "max_element") == 0) continue;
+    for (uint64_t seed = 0; seed < 2; ++seed) {
+      Arguments got(seed, size);
+      Arguments wanted(seed, size);
+      // Braces: evaluated from left to right.
+      std::tuple<Parameters...> got_values{got.make<Parameters>()...};
+      std::tuple<Parameters...> wanted_values{wanted.make<Parameters>()...};
+      if constexpr (is_sum) {
+        const float a = std::apply(loop, got_values);
+        const float b = std::apply(expected, wanted_values);
+        CHECK_MESSAGE(is_near(a, b, 2e-4F), "size " << size << ": " << a << " and " << b);
+      } else {
+        std::apply(loop, got_values);
+        std::apply(expected, wanted_values);
+      }
+      for (size_t array = 0; array < wanted.arrays().size(); ++array) {
+        for (size_t i = 0; i < wanted.arrays()[array].size(); ++i) {
+          const float a = got.arrays()[array][i];
+          const float b = wanted.arrays()[array][i];
+          if (is_near(a, b, 2e-4F)) continue;
+          FAIL_CHECK("size " << size << ", array " << array << ", element "
+                             << static_cast<int64_t>(i) - kGuard << ": " << a << " and " << b);
+          return;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("loops: every table computes what the scalar one does") {
+  const LoopTable* tables[kLoopTablesMax];
+  const int count = runnable_loop_tables(tables);
+  CHECK(std::string(tables[0]->name) == "scalar");
+  for (int i = 1; i < count; ++i) {
+#define FT_COMPARE_LOOP(result, loop, parameters, arguments) \
+  compare(tables[i]->name, #loop, tables[i]->loop, kScalarLoops.loop);
+    FT_LOOPS(FT_COMPARE_LOOP)
+#undef FT_COMPARE_LOOP
+  }
+}
+
+TEST_CASE("loops: known values, in every table") {
+  const LoopTable* tables[kLoopTablesMax];
+  const int count = runnable_loop_tables(tables);
+  for (int i = 0; i < count; ++i) {
+    const LoopTable& t = *tables[i];
+    CAPTURE(t.name);
+    // 19 elements: a vector of every width and a tail.
+    std::vector<float> x(19);
+    for (size_t j = 0; j < x.size(); ++j) x[j] = static_cast<float>(j) - 9;
+    x[3] = x[18] = NAN;
+    std::vector<float> y(19);
+    t.relu(x.data(), y.data(), 19);
+    CHECK((y[0] == 0 && std::isnan(y[3]) && y[9] == 0 && y[17] == 8 && std::isnan(y[18])));
+    t.clip(x.data(), -2, 6, y.data(), 19);
+    CHECK((y[0] == -2 && std::isnan(y[3]) && y[8] == -1 && y[17] == 6 && std::isnan(y[18])));
+    const std::vector<float> ones(19, 1.0F);
+    t.clip_backward(x.data(), ones.data(), -2, 6, y.data(), 19);
+    CHECK((y[7] == 0 && y[8] == 1 && y[14] == 1 && y[15] == 0 && y[16] == 0));
+    CHECK(t.sum(ones.data(), 19) == 19);
+    CHECK(t.sum_squares(ones.data(), 3, 19) == 4 * 19);
+    CHECK(t.dot(ones.data(), ones.data(), 19) == 19);
+    CHECK(t.max_element(x.data() + 4, 14) == 8);
+    // Two rows of 23 pairs: 0 1 2 ... 45, then the same plus 100.
+    std::vector<float> pairs(100);
+    for (size_t j = 0; j < 100; ++j) pairs[j] = static_cast<float>(j % 50) + (j < 50 ? 0 : 100);
+    std::vector<float> first(60, -1.0F);
+    std::vector<float> second(60, -1.0F);
+    const PairRows rows = {.rows = 2, .pairs = 23, .paired_step = 50, .split_step = 30};
+    t.split_pairs(rows, pairs.data(), first.data(), second.data());
+    CHECK((first[0] == 0 && second[0] == 1 && first[22] == 44 && second[22] == 45));
+    CHECK((first[23] == -1 && first[30] == 100 && second[52] == 145 && second[53] == -1));
+    std::vector<float> merged(100, -1.0F);
+    t.merge_pairs(rows, first.data(), second.data(), merged.data());
+    CHECK((merged[0] == 0 && merged[45] == 45 && merged[46] == -1 && merged[95] == 145));
+  }
+}
+
+TEST_CASE("loops: the table in use is one that this machine can run") {
+  const LoopTable* tables[kLoopTablesMax];
+  const int count = runnable_loop_tables(tables);
+  const char* wanted = std::getenv("FTRUN_SIMD");
+  bool is_known = false;
+  for (int i = 0; i < count; ++i) {
+    is_known = is_known || simd_description() == tables[i]->name;
+    if (wanted != nullptr && std::string(wanted) == tables[i]->name) {
+      CHECK(simd_description() == wanted);
+    }
+  }
+  CHECK(is_known);
+}
+
+}  // namespace ft

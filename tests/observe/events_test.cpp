@@ -1,0 +1,48 @@
+#include "runtime/observe/events.h"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+using nlohmann::json;
+
+TEST_CASE("events: a batch, once and again") {
+  ft::BatchReport batch;
+  batch.batch = 7;
+  batch.loss = 0.5;
+  const json first = json::parse(ft::event_json(ft::Report(batch), 99.5));
+  CHECK(first["event"] == "batch");
+  CHECK(first["batch"] == 7);
+  CHECK(first["loss"] == 0.5);
+  CHECK(first["images_per_second"] == 99.5);
+  CHECK(!first.contains("replayed"));
+  batch.replayed = true;
+  CHECK(json::parse(ft::event_json(ft::Report(batch), 0))["replayed"] == true);
+}
+
+TEST_CASE("events: a reconfiguration has the contract's fields") {
+  ft::ReconfiguredReport report;
+  report.term = 3;
+  report.reason = "failure";
+  report.stages = {{"pi", 1, {0, 4}}, {"nano", 2, {4, 9}}};
+  report.resume_batch = 12;
+  report.replayed = 5;
+  report.duration_us = 1500000;
+  const json event = json::parse(ft::event_json(ft::Report(report), 0));
+  for (const char* field :
+       {"term", "reason", "ranges", "resume_batch", "replayed", "seconds", "exact"}) {
+    CHECK_MESSAGE(event.contains(field), field);
+  }
+  CHECK(event["seconds"] == 1.5);
+  CHECK(event["ranges"][1]["name"] == "nano");
+  CHECK(event["ranges"][1]["last"] == 9);
+}
+
+TEST_CASE("events: without a test split the accuracy is null") {
+  ft::FinishedInfo info;
+  info.weights_sha256 = "ab";
+  CHECK(json::parse(ft::event_json(info))["accuracy"].is_null());
+  info.evaluated = true;
+  info.accuracy = 0.9;
+  CHECK(json::parse(ft::event_json(info))["accuracy"] == 0.9);
+}
