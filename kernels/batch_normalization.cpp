@@ -9,9 +9,9 @@
 //   frozen:   dx = scale * r * dy
 // https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
 //
-// ONNX's running variance is the population variance where PyTorch's is the unbiased one; the file's
-// semantics count. Opset 13 has no training_mode: a node is in training when it has the outputs of
-// training; its outputs 3 and 4 (saved mean and variance) are never written.
+// ONNX's running variance is the population variance where PyTorch's is the unbiased one; the
+// file's semantics count. Opset 13 has no training_mode: a node is in training when it has the
+// outputs of training; its outputs 3 and 4 (saved mean and variance) are never written.
 
 #include <cmath>
 
@@ -25,10 +25,10 @@ namespace {
 
 struct NormOptions {
   int64_t channels = 0;
-  int64_t row = 0;                // M
-  bool is_channel_last = false;   // {N, C}: transposed to {C, N} on the way in and out
+  int64_t row = 0;               // M
+  bool is_channel_last = false;  // {N, C}: transposed to {C, N} on the way in and out
   bool uses_batch_statistics = false;
-  bool saves = false;             // for backward
+  bool saves = false;  // for backward
   float epsilon = 1e-5F;
   float momentum = 0.9F;
 };
@@ -201,10 +201,8 @@ Result<NormOptions> parse_options(const OpRequest& request) {
   }
   FT_ASSIGN_OR_RETURN(options.epsilon, request.attributes->get_float("epsilon", 1e-5F));
   FT_ASSIGN_OR_RETURN(options.momentum, request.attributes->get_float("momentum", 0.9F));
-  FT_ASSIGN_OR_RETURN(const int64_t training_mode,
-                      request.attributes->get_int("training_mode", 0));
-  const bool is_training =
-      request.opset >= 14 ? training_mode != 0 : request.output_count > 1;
+  FT_ASSIGN_OR_RETURN(const int64_t training_mode, request.attributes->get_int("training_mode", 0));
+  const bool is_training = request.opset >= 14 ? training_mode != 0 : request.output_count > 1;
   options.saves = request.mode == Mode::kTrain;
   options.uses_batch_statistics = is_training && options.saves;
   return options;

@@ -17,8 +17,7 @@ struct ColumnTile {
 };
 
 // columns[channel_count * kernel_area, position_count] = what the window sees in x, 0 in padding.
-void gather_columns(const ConvShape& shape, const ColumnTile& tile, const float* x,
-                    float* columns);
+void gather_columns(const ConvShape& shape, const ColumnTile& tile, const float* x, float* columns);
 
 // The adjoint: adds each element of `columns` to the dx it came from.
 void scatter_columns(const ConvShape& shape, const ColumnTile& tile, const float* columns,

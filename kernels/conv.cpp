@@ -30,9 +30,9 @@ Result<ConvShape> parse_shape(const OpRequest& request) {
   FT_RETURN_IF_ERROR(check_operands(request));
   const Shape& x = request.inputs[0].type.shape;
   const Shape& w = request.inputs[1].type.shape;
-  FT_ASSIGN_OR_RETURN(const std::vector<int64_t> kernel,
-                      request.attributes->get_ints("kernel_shape", {w.dims().begin() + 2,
-                                                                    w.dims().end()}));
+  FT_ASSIGN_OR_RETURN(
+      const std::vector<int64_t> kernel,
+      request.attributes->get_ints("kernel_shape", {w.dims().begin() + 2, w.dims().end()}));
   if (!std::equal(kernel.begin(), kernel.end(), w.dims().begin() + 2, w.dims().end())) {
     return invalid_error("kernel_shape does not fit the weight %s", to_string(w).c_str());
   }
@@ -100,8 +100,8 @@ void conv_bias_gradient(const ConvShape& shape, const float* dy, float* grad_bia
 
 Result<KernelPlan> make_conv(const OpRequest& request) {
   FT_ASSIGN_OR_RETURN(const ConvShape shape, parse_shape(request));
-  const Shape output = window_output_shape(shape.window, request.inputs[0].type.shape,
-                                           shape.channels_out);
+  const Shape output =
+      window_output_shape(shape.window, request.inputs[0].type.shape, shape.channels_out);
   if (!is_sane(output)) return invalid_error("the output would be too large");
   ConvPath path = choose_path(shape);
   KernelPlan plan;
@@ -110,8 +110,8 @@ Result<KernelPlan> make_conv(const OpRequest& request) {
   plan.saved_inputs = 0b011;
   plan.forward_workspace_bytes = path.forward_workspace_bytes;
   plan.backward_workspace_bytes = path.backward_workspace_bytes;
-  plan.flops = 2.0 * static_cast<double>(output.element_count()) *
-               static_cast<double>(shape.group_depth());
+  plan.flops =
+      2.0 * static_cast<double>(output.element_count()) * static_cast<double>(shape.group_depth());
   return plan;
 }
 

@@ -39,8 +39,7 @@ class ConvDepthwise : public Kernel {
         grid_.convolve(w + channel * grid_.taps(), images, slot.input, slot.output);
         grid_.store_output(slot.output, images, target);
         if (bias != nullptr) {
-          loops::add_scalar(target, bias[channel], target,
-                            images * shape_.window.output_plane());
+          loops::add_scalar(target, bias[channel], target, images * shape_.window.output_plane());
         }
       });
     });
@@ -84,9 +83,7 @@ class ConvDepthwise : public Kernel {
     float* grad_input;
   };
 
-  int64_t grid_elements() const {
-    return 2 * grid_.input_elements() + grid_.output_elements();
-  }
+  int64_t grid_elements() const { return 2 * grid_.input_elements() + grid_.output_elements(); }
   int64_t tasks() const { return std::min(kDepthwiseTasks, shape_.channels_in); }
   int64_t input_at(int64_t channel, int64_t image) const {
     return (channel * shape_.images + image) * shape_.window.input_plane();

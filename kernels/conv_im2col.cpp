@@ -79,7 +79,7 @@ class ConvIm2col : public Kernel {
   }
 
  private:
-  struct Block {  // of a group's input channels
+  struct Block {            // of a group's input channels
     int64_t channel_first;  // of all channels
     int64_t channel_count;
     int64_t depth_first;  // in the group's columns of W
@@ -161,10 +161,8 @@ class ConvIm2col : public Kernel {
 
   // Units are (group, block, chunk of tiles); chunk 0 sums into dW, the others into parts that are
   // added in order.
-  void weight_gradient(const BackwardArgs& args, const float* x, const float* dy,
-                       float* dw) const {
-    float* const parts =
-        reinterpret_cast<float*>(args.workspace) + kConvSlots * slot_elements();
+  void weight_gradient(const BackwardArgs& args, const float* x, const float* dy, float* dw) const {
+    float* const parts = reinterpret_cast<float*>(args.workspace) + kConvSlots * slot_elements();
     run_units(shape_.groups * blocks_ * chunks_, args.workspace, args.pool,
               [&](int64_t unit, float* columns) {
                 const int64_t chunk = unit % chunks_;
@@ -206,7 +204,7 @@ class ConvIm2col : public Kernel {
   }
 
   ConvShape shape_;
-  int64_t tile_ = 0;             // positions of a tile
+  int64_t tile_ = 0;  // positions of a tile
   int64_t tiles_ = 0;
   int64_t block_ = 0;            // channels of a block
   int64_t blocks_ = 0;           // of a group

@@ -29,8 +29,8 @@ DepthwiseGrid::DepthwiseGrid(const Window& window, int64_t images) : window_(win
       const int64_t x = w.input_column(0, kx);
       const int64_t row = floor_div(y, w.stride_height);
       const int64_t column = floor_div(x, w.stride_width);
-      const int64_t phase = (y - row * w.stride_height) * w.stride_width +
-                            (x - column * w.stride_width);
+      const int64_t phase =
+          (y - row * w.stride_height) * w.stride_width + (x - column * w.stride_width);
       taps_.push_back({ky * w.kernel_width + kx, phase, row, column});
     }
   }
@@ -75,8 +75,7 @@ void DepthwiseGrid::choose_layout(int64_t images) {
 }
 
 // sign 1: the element reads at +shift (forward); -1: at -shift (transposed).
-void DepthwiseGrid::add_tap(Plan& plan, const Tap& tap, int64_t phase_offset,
-                            int64_t sign) const {
+void DepthwiseGrid::add_tap(Plan& plan, const Tap& tap, int64_t phase_offset, int64_t sign) const {
   plan.weight_indices.push_back(tap.index);
   plan.shifts.push_back(phase_offset + sign * (tap.row * pitch_ + tap.column));
   for (int64_t i = 0; i < period_; ++i) {
@@ -201,8 +200,7 @@ void DepthwiseGrid::store_output(const float* grid, int64_t images, float* y) co
   }
 }
 
-void DepthwiseGrid::convolve(const float* weights, int64_t images, const float* x,
-                             float* y) const {
+void DepthwiseGrid::convolve(const float* weights, int64_t images, const float* x, float* y) const {
   const FirPlan fir = fir_of(forward_, images);
   loops::fir(&fir, weights, x + margin_, y + margin_);
 }

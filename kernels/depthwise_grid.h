@@ -71,20 +71,18 @@ class DepthwiseGrid {
   // call covering as many rows as lie at constant distances.
   template <typename Function>
   void for_input_pairs(int64_t images, const Function& fn) const;
-  bool has_input_pairs() const {
-    return window_.stride_width == 2 && window_.input_width % 2 == 0;
-  }
+  bool has_input_pairs() const { return window_.stride_width == 2 && window_.input_width % 2 == 0; }
 
   Window window_;
   std::vector<Tap> taps_;
   int64_t phases_ = 1;
-  int64_t rows_ = 0;      // of an image on the grid, without its margin
+  int64_t rows_ = 0;  // of an image on the grid, without its margin
   int64_t columns_ = 0;
-  int64_t pitch_ = 0;     // from row to row
-  int64_t plane_ = 0;     // from image to image
-  int64_t period_ = 0;    // of the masks
+  int64_t pitch_ = 0;   // from row to row
+  int64_t plane_ = 0;   // from image to image
+  int64_t period_ = 0;  // of the masks
   bool is_masked_ = false;
-  int64_t margin_ = 0;    // zeros before, between and after phases: at least the largest shift
+  int64_t margin_ = 0;  // zeros before, between and after phases: at least the largest shift
   int64_t block_images_ = 1;
   int64_t block_elements_ = 0;
   Plan forward_;

@@ -1,8 +1,7 @@
 #include "kernels/gemm.h"
 
-#include <cblas.h>
-
 #include <algorithm>
+#include <cblas.h>
 
 #include "kernels/parallel.h"
 #include "kernels/simd/loops.h"
@@ -34,14 +33,14 @@ struct Panels {
 };
 
 Panels panels_of(const GemmShape& s) {
-  const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) *
-                       static_cast<double>(s.k);
-  const int64_t worth = std::clamp<int64_t>(static_cast<int64_t>(flops / kPanelFlopsMin), 1,
-                                            kPanelsWanted);
+  const double flops =
+      2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
+  const int64_t worth =
+      std::clamp<int64_t>(static_cast<int64_t>(flops / kPanelFlopsMin), 1, kPanelsWanted);
   Panels panels{.columns = s.n, .rows = s.m};
   if (s.n > kPanelColumnsMin) {
-    panels.columns = std::clamp(round_up(ceil_div(s.n, worth), 64), kPanelColumnsMin,
-                                kPanelColumnsMax);
+    panels.columns =
+        std::clamp(round_up(ceil_div(s.n, worth), 64), kPanelColumnsMin, kPanelColumnsMax);
   }
   const int64_t column_panels = ceil_div(s.n, panels.columns);
   if (column_panels < worth) {
@@ -114,8 +113,8 @@ int64_t gemm_long_k_workspace_bytes(const GemmShape& s) {
   return (long_k_chunks(s) - 1) * s.m * s.n * static_cast<int64_t>(sizeof(float));
 }
 
-void gemm_long_k(const GemmShape& s, const float* a, const float* b, float* c,
-                 std::byte* workspace, ThreadPool* pool) {
+void gemm_long_k(const GemmShape& s, const float* a, const float* b, float* c, std::byte* workspace,
+                 ThreadPool* pool) {
   const int64_t chunks = long_k_chunks(s);
   if (chunks == 1) {
     gemm(s, a, b, 0.0F, c, pool);
@@ -146,6 +145,17 @@ std::string blas_description() {
   const size_t version_end =
       name_end == std::string::npos ? name_end : config.find(' ', name_end + 1);
   return config.substr(0, version_end) + " " + openblas_get_corename();
+}
+
+const char* better_blas_core() {
+#if defined(__x86_64__)
+  const std::string core = openblas_get_corename();
+  __builtin_cpu_init();
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+  if (avx512 && (core == "Haswell" || core == "Zen")) return "SkylakeX";
+#endif
+  return nullptr;
 }
 
 }  // namespace ft

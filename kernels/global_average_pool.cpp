@@ -17,8 +17,8 @@ class GlobalAveragePool : public Kernel {
     const auto* x = static_cast<const float*>(args.inputs[0]);
     auto* y = static_cast<float*>(args.outputs[0]);
     parallel_for_rows(args.pool, planes_, plane_, [&](int64_t row) {
-      y[row] = static_cast<float>(chunked_sum(x + row * plane_, plane_) /
-                                  static_cast<double>(plane_));
+      y[row] =
+          static_cast<float>(chunked_sum(x + row * plane_, plane_) / static_cast<double>(plane_));
     });
   }
 

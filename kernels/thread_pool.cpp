@@ -1,13 +1,12 @@
 #include "kernels/thread_pool.h"
 
-#include <pthread.h>
-#include <time.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <pthread.h>
 #include <thread>
+#include <time.h>
 #include <vector>
 
 #include "runtime/base/check.h"

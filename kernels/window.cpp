@@ -90,10 +90,9 @@ Result<Window> parse_window(const Attributes& attributes, const Shape& input,
                       output_extent({w.input_height, w.kernel_height, w.stride_height,
                                      w.dilation_height, w.pad_top, w.pad_bottom},
                                     ceil_mode != 0));
-  FT_ASSIGN_OR_RETURN(w.output_width,
-                      output_extent({w.input_width, w.kernel_width, w.stride_width,
-                                     w.dilation_width, w.pad_left, w.pad_right},
-                                    ceil_mode != 0));
+  FT_ASSIGN_OR_RETURN(w.output_width, output_extent({w.input_width, w.kernel_width, w.stride_width,
+                                                     w.dilation_width, w.pad_left, w.pad_right},
+                                                    ceil_mode != 0));
   return w;
 }
 

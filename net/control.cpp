@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <google/protobuf/stubs/logging.h>
+
 #include "net/control_check.h"
 #include "runtime/base/check.h"
 
@@ -61,6 +63,8 @@ std::string encode_control(const net::Control& message) {
 
 Result<net::Control> decode_control(std::span<const std::byte> frame) {
   net::Control message;
+  // Protobuf would print a line for every string that is not UTF-8.
+  const google::protobuf::LogSilencer silence;
   if (frame.size() > kControlBytesMax ||
       !message.ParseFromArray(frame.data(), static_cast<int>(frame.size()))) {
     return refused_error("control frame: not a message");

@@ -240,7 +240,10 @@ void Transport::Impl::receive_control(const ArrivedMessage& arrived, TransportHa
   if (message->has_hello() && message->protocol() != kProtocolVersion) {
     return refuse_version(*message);
   }
-  switch (admit(envelope, *message)) {
+  const Verdict verdict = admit(envelope, *message);
+  // Every change of term overtakes some acknowledgements; nothing is lost with them.
+  if (message->has_ack() && verdict != Verdict::kDeliver) return;
+  switch (verdict) {
     case Verdict::kDrop: return drop("control: of an older term or another run");
     case Verdict::kWait: return;
     case Verdict::kRaise: return raise(*message, handler);
@@ -442,7 +445,12 @@ void Transport::set_term(const RunId& run, uint64_t term) {
   envelope.run = run;
   envelope.term = term;
   impl_->ended.clear();
-  for (auto& [peer, link] : impl_->links) link.session = impl_->make_session(peer);
+  // Peers hear that we have arrived before anything else of this term: what they have sent ahead of
+  // us comes again at once, what they send from now on does not.
+  for (auto& [peer, link] : impl_->links) {
+    link.session = impl_->make_session(peer);
+    impl_->pump_acks(&link);
+  }
 }
 
 void Transport::send(PeerId to, net::Control message) {

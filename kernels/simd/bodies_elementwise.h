@@ -1,4 +1,9 @@
+#pragma once
+
 // Part of loop_bodies.h: loops whose elements do not depend on each other.
+
+#include "kernels/simd/loops.h"
+#include "kernels/simd/vector.h"
 
 namespace ft {
 namespace {

@@ -1,8 +1,13 @@
+#pragma once
+
 // Part of loop_bodies.h: the depthwise convolution's inner loops (FirPlan in loops.h).
 //
 // The phase is the outer loop and the groups the inner one, so that a phase's weights, masked once,
 // stay in registers: no mask is applied where the work is. Nine taps (3 x 3) at a time fit the
 // registers of every table; larger kernels go over the output several times.
+
+#include "kernels/simd/loops.h"
+#include "kernels/simd/vector.h"
 
 namespace ft {
 namespace {
@@ -63,23 +68,40 @@ FT_INLINE void for_tap_passes(int64_t taps, Pass pass) {
   for (int64_t first = 0; first < taps; first += kFirTapsPerPass) {
     const int64_t left = taps - first;
     switch (left < kFirTapsPerPass ? left : kFirTapsPerPass) {
-      case 1: pass.template operator()<1>(first); break;
-      case 2: pass.template operator()<2>(first); break;
-      case 3: pass.template operator()<3>(first); break;
-      case 4: pass.template operator()<4>(first); break;
-      case 5: pass.template operator()<5>(first); break;
-      case 6: pass.template operator()<6>(first); break;
-      case 7: pass.template operator()<7>(first); break;
-      case 8: pass.template operator()<8>(first); break;
-      default: pass.template operator()<kFirTapsPerPass>(first); break;
+      case 1:
+        pass.template operator()<1>(first);
+        break;
+      case 2:
+        pass.template operator()<2>(first);
+        break;
+      case 3:
+        pass.template operator()<3>(first);
+        break;
+      case 4:
+        pass.template operator()<4>(first);
+        break;
+      case 5:
+        pass.template operator()<5>(first);
+        break;
+      case 6:
+        pass.template operator()<6>(first);
+        break;
+      case 7:
+        pass.template operator()<7>(first);
+        break;
+      case 8:
+        pass.template operator()<8>(first);
+        break;
+      default:
+        pass.template operator()<kFirTapsPerPass>(first);
+        break;
     }
   }
 }
 
 void fir(const FirPlan* plan, const float* weights, const float* x, float* out) {
-  for_tap_passes(plan->taps, [=]<int taps>(int64_t first) {
-    fir_pass<taps>(*plan, first, weights, x, out);
-  });
+  for_tap_passes(plan->taps,
+                 [=]<int taps>(int64_t first) { fir_pass<taps>(*plan, first, weights, x, out); });
 }
 
 void fir_weights(const FirPlan* plan, const float* dy, const float* x, float* sums) {

@@ -1,7 +1,12 @@
+#pragma once
+
 // Part of loop_bodies.h: splitting and merging the two phases of a stride of 2.
 //
 // Feature maps that are worth a stride are small, so a row is often shorter than the widest vector:
 // the rest of a row goes on with vectors of half the width, down to one pair.
+
+#include "kernels/simd/loops.h"
+#include "kernels/simd/vector.h"
 
 namespace ft {
 namespace {

@@ -1,12 +1,16 @@
+#pragma once
+
 // Part of loop_bodies.h: loops that end in one number.
+
+#include "kernels/simd/loops.h"
+#include "kernels/simd/vector.h"
 
 namespace ft {
 namespace {
 
 float sum(const float* x, int64_t n) {
-  return sum_elements(n, [=](auto lanes, int64_t i, auto so_far) {
-    return so_far + lanes.load(x + i);
-  });
+  return sum_elements(
+      n, [=](auto lanes, int64_t i, auto so_far) { return so_far + lanes.load(x + i); });
 }
 
 float sum_squares(const float* x, float center, int64_t n) {

@@ -73,6 +73,7 @@ void add_cluster(CLI::App* app, Options* o, Texts* t) {
          "Experiments: after each task sleep (X-1) times its CPU time; a list sets local's "
          "stages")
       ->delimiter(',')
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->check(CLI::Range(1.0, 1e4))
       ->group(group);
   app->add_flag(
@@ -133,6 +134,12 @@ void add_output(CLI::App* app, Options* o, Texts* t) {
       ->group(group);
 }
 
+Result<TimeUs> duration_option(const char* option, const std::string& text) {
+  Result<TimeUs> duration = parse_duration(text);
+  if (duration.ok()) return duration;
+  return invalid_error("%s %s", option, duration.status().message().c_str());
+}
+
 Status check_values(const Texts& t, Options* o) {
   o->role = t.role == "central" ? Role::kCentral
             : t.role == "stage" ? Role::kStage
@@ -168,13 +175,16 @@ Status check_values(const Texts& t, Options* o) {
   }
   const OptimizerOptions& sgd = o->optimizer;
   if (!std::isfinite(sgd.learning_rate) || sgd.learning_rate < 0) {
-    return invalid_error("--lr: must be a finite number of at least 0");
+    return invalid_error("--lr %g: must be a finite number of at least 0",
+                         static_cast<double>(sgd.learning_rate));
   }
   if (!std::isfinite(sgd.momentum) || sgd.momentum < 0 || sgd.momentum >= 1) {
-    return invalid_error("--momentum: must be at least 0 and below 1");
+    return invalid_error("--momentum %g: must be at least 0 and below 1",
+                         static_cast<double>(sgd.momentum));
   }
   if (!std::isfinite(sgd.weight_decay) || sgd.weight_decay < 0) {
-    return invalid_error("--weight-decay: must be a finite number of at least 0");
+    return invalid_error("--weight-decay %g: must be a finite number of at least 0",
+                         static_cast<double>(sgd.weight_decay));
   }
   if (sgd.nesterov && sgd.momentum == 0) {
     return invalid_error("--nesterov: needs a --momentum above 0");
@@ -191,8 +201,9 @@ Status check_values(const Texts& t, Options* o) {
     return invalid_error("--partition %s: must be dynamic, even, or fixed:CUTS such as fixed:3,9",
                          o->partition.c_str());
   }
-  FT_ASSIGN_OR_RETURN(o->failure_timeout_us, parse_duration(t.failure_timeout));
-  FT_ASSIGN_OR_RETURN(o->heartbeat_us, parse_duration(t.heartbeat));
+  FT_ASSIGN_OR_RETURN(o->failure_timeout_us,
+                      duration_option("--failure-timeout", t.failure_timeout));
+  FT_ASSIGN_OR_RETURN(o->heartbeat_us, duration_option("--heartbeat", t.heartbeat));
   if (o->heartbeat_us * 2 > o->failure_timeout_us) {
     return invalid_error("--heartbeat must be at most half of --failure-timeout");
   }
@@ -255,7 +266,9 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       "ftrun");
   app.set_version_flag("--version", version_text());
   app.get_formatter()->column_width(34);
-  app.option_defaults()->always_capture_default();
+  // Given twice, an option's last value counts, as scripts that append to a command line expect.
+  app.option_defaults()->always_capture_default()->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeLast);
   app.footer(
       "Exit codes: 0 done, 1 training failed, 2 bad usage, model or data, 3 refused by the "
       "other side, 130 interrupted.");

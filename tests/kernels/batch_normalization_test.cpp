@@ -11,11 +11,11 @@ using Floats = std::vector<float>;
 
 OpCase batch_norm(const Shape& shape, int64_t channels, bool training, float low = -1,
                   float high = 1) {
-  OpCase result{.op = "BatchNormalization",
-                .inputs = {varied(shape, low, high), varied({channels}, 0.5F, 2),
-                           varied({channels}),
-                           fixed({channels}, random_floats(7, 0, channels, -1, 1)),
-                           fixed({channels}, random_floats(7, 1, channels, 0.5F, 2))}};
+  OpCase result{
+      .op = "BatchNormalization",
+      .inputs = {varied(shape, low, high), varied({channels}, 0.5F, 2), varied({channels}),
+                 fixed({channels}, random_floats(7, 0, channels, -1, 1)),
+                 fixed({channels}, random_floats(7, 1, channels, 0.5F, 2))}};
   if (training) {
     result.output_count = 3;
     result.with("training_mode", int64_t{1});
@@ -65,12 +65,11 @@ TEST_CASE("batch normalization: training uses the batch and moves the running st
   OpRunner runner(old, {});
   CHECK(runner.plan().outputs[4].shape == Shape{1});
   check(runner.forward({}));
-  CHECK(runner.backward({1, 0, 0, 0}, {true, true, true, false, false}) ==
-        [&] {
-          OpRunner newer(one, {});
-          newer.forward({});
-          return newer.backward({1, 0, 0, 0}, {true, true, true, false, false});
-        }());
+  CHECK(runner.backward({1, 0, 0, 0}, {true, true, true, false, false}) == [&] {
+    OpRunner newer(one, {});
+    newer.forward({});
+    return newer.backward({1, 0, 0, 0}, {true, true, true, false, false});
+  }());
 
   // Inference takes the running statistics, and moves nothing.
   const Tensors inference = OpRunner(one, {.mode = Mode::kInfer}).forward({});
@@ -90,8 +89,8 @@ TEST_CASE("batch normalization: outputs that nobody wants may be null") {
                                              three.data()};
   const std::array<void*, 3> outputs = {y.data(), nullptr, nullptr};
   ThreadPool pool(1);
-  plan.kernel->forward({inputs, outputs, reinterpret_cast<std::byte*>(stash.data()), nullptr,
-                        &pool, {}});
+  plan.kernel->forward(
+      {inputs, outputs, reinterpret_cast<std::byte*>(stash.data()), nullptr, &pool, {}});
   CHECK(std::isfinite(y[23]));
 }
 
@@ -118,8 +117,7 @@ TEST_CASE("batch normalization: a mean far from 0 costs no accuracy") {
 TEST_CASE("batch normalization: what does not fit is refused") {
   OpCase one = batch_norm({12, 3, 7, 9}, 12, true);
   one.inputs[1] = varied({11});
-  CHECK(make_plan(one).status().message() ==
-        "statistics or parameters 11 do not fit 12 channels");
+  CHECK(make_plan(one).status().message() == "statistics or parameters 11 do not fit 12 channels");
   CHECK_FALSE(make_plan(batch_norm({5}, 5, true)).ok());
 }
 

@@ -60,8 +60,9 @@ void check_conv(const ConvCase& c, bool with_gradient = true) {
   const std::vector<float> got = runner.forward({})[0];
   const Shape& shape = runner.plan().outputs[0].shape;
   CAPTURE(to_string(shape));
-  CHECK(shape.dim(2) == (c.height + c.pads[0] + c.pads[2] -
-                         (c.kernel_height - 1) * c.dilations[0] - 1) / c.strides[0] + 1);
+  CHECK(shape.dim(2) == (c.height + c.pads[0] + c.pads[2] - (c.kernel_height - 1) * c.dilations[0] -
+                         1) / c.strides[0] +
+                            1);
   size_t at = 0;
   size_t wrong = 0;
   for (int64_t channel = 0; channel < shape.dim(0); ++channel) {
@@ -82,52 +83,138 @@ void check_conv(const ConvCase& c, bool with_gradient = true) {
 
 TEST_CASE("conv: 1x1, all images in one product") {
   check_conv({.channels_in = 9, .images = 3, .height = 7, .width = 5, .channels_out = 17});
-  check_conv({.channels_in = 9, .images = 3, .height = 7, .width = 5, .channels_out = 6,
-              .groups = 3, .bias = true});
+  check_conv({.channels_in = 9,
+              .images = 3,
+              .height = 7,
+              .width = 5,
+              .channels_out = 6,
+              .groups = 3,
+              .bias = true});
   // Panels, and chunks of positions in dW.
   check_conv({.channels_in = 24, .images = 11, .height = 16, .width = 16, .channels_out = 15},
              false);
-  check_gradient(op_case({.channels_in = 5, .images = 11, .height = 16, .width = 16,
-                          .channels_out = 7}), {.step = 0.25, .tolerance = 1e-3});
+  check_gradient(
+      op_case({.channels_in = 5, .images = 11, .height = 16, .width = 16, .channels_out = 7}),
+      {.step = 0.25, .tolerance = 1e-3});
 }
 
 TEST_CASE("conv: k x k, odd sizes, strides, uneven padding, dilation, bias") {
-  check_conv({.channels_in = 3, .images = 2, .height = 7, .width = 9, .channels_out = 12,
-              .kernel_height = 3, .kernel_width = 3, .pads = {1, 1, 1, 1}});
-  check_conv({.channels_in = 5, .images = 3, .height = 9, .width = 7, .channels_out = 7,
-              .kernel_height = 3, .kernel_width = 3, .strides = {2, 2}, .pads = {1, 1, 1, 1},
+  check_conv({.channels_in = 3,
+              .images = 2,
+              .height = 7,
+              .width = 9,
+              .channels_out = 12,
+              .kernel_height = 3,
+              .kernel_width = 3,
+              .pads = {1, 1, 1, 1}});
+  check_conv({.channels_in = 5,
+              .images = 3,
+              .height = 9,
+              .width = 7,
+              .channels_out = 7,
+              .kernel_height = 3,
+              .kernel_width = 3,
+              .strides = {2, 2},
+              .pads = {1, 1, 1, 1},
               .bias = true});
-  check_conv({.channels_in = 2, .images = 3, .height = 8, .width = 9, .channels_out = 3,
-              .kernel_height = 3, .kernel_width = 2, .strides = {1, 3}, .pads = {2, 0, 1, 3},
+  check_conv({.channels_in = 2,
+              .images = 3,
+              .height = 8,
+              .width = 9,
+              .channels_out = 3,
+              .kernel_height = 3,
+              .kernel_width = 2,
+              .strides = {1, 3},
+              .pads = {2, 0, 1, 3},
               .dilations = {2, 1}});
-  check_conv({.channels_in = 4, .images = 2, .height = 6, .width = 5, .channels_out = 8,
-              .kernel_height = 1, .kernel_width = 1, .strides = {2, 2}});
-  check_conv({.channels_in = 3, .images = 1, .height = 12, .width = 12, .channels_out = 4,
-              .kernel_height = 7, .kernel_width = 7, .strides = {2, 2}, .pads = {3, 3, 3, 3}});
+  check_conv({.channels_in = 4,
+              .images = 2,
+              .height = 6,
+              .width = 5,
+              .channels_out = 8,
+              .kernel_height = 1,
+              .kernel_width = 1,
+              .strides = {2, 2}});
+  check_conv({.channels_in = 3,
+              .images = 1,
+              .height = 12,
+              .width = 12,
+              .channels_out = 4,
+              .kernel_height = 7,
+              .kernel_width = 7,
+              .strides = {2, 2},
+              .pads = {3, 3, 3, 3}});
   // Padding wider than the image: whole windows of zeros.
-  check_conv({.channels_in = 2, .images = 2, .height = 2, .width = 1, .channels_out = 2,
-              .kernel_height = 3, .kernel_width = 3, .pads = {4, 4, 4, 4}});
+  check_conv({.channels_in = 2,
+              .images = 2,
+              .height = 2,
+              .width = 1,
+              .channels_out = 2,
+              .kernel_height = 3,
+              .kernel_width = 3,
+              .pads = {4, 4, 4, 4}});
 }
 
 TEST_CASE("conv: the image wider than a tile, the channels deeper than a block") {
-  check_conv({.channels_in = 3, .images = 3, .height = 40, .width = 41, .channels_out = 5,
-              .kernel_height = 3, .kernel_width = 3, .pads = {1, 1, 1, 1}}, false);
-  check_gradient(op_case({.channels_in = 3, .images = 3, .height = 40, .width = 41,
-                          .channels_out = 5, .kernel_height = 3, .kernel_width = 3,
-                          .pads = {1, 1, 1, 1}}), {.step = 0.25, .tolerance = 1e-3});
-  check_conv({.channels_in = 65, .images = 5, .height = 8, .width = 8, .channels_out = 131,
-              .kernel_height = 3, .kernel_width = 3, .pads = {1, 1, 1, 1}}, false);
-  check_gradient(op_case({.channels_in = 65, .images = 5, .height = 8, .width = 8,
-                          .channels_out = 131, .kernel_height = 3, .kernel_width = 3,
-                          .pads = {1, 1, 1, 1}}), {.step = 0.25, .tolerance = 2e-3});
+  check_conv({.channels_in = 3,
+              .images = 3,
+              .height = 40,
+              .width = 41,
+              .channels_out = 5,
+              .kernel_height = 3,
+              .kernel_width = 3,
+              .pads = {1, 1, 1, 1}},
+             false);
+  check_gradient(op_case({.channels_in = 3,
+                          .images = 3,
+                          .height = 40,
+                          .width = 41,
+                          .channels_out = 5,
+                          .kernel_height = 3,
+                          .kernel_width = 3,
+                          .pads = {1, 1, 1, 1}}),
+                 {.step = 0.25, .tolerance = 1e-3});
+  check_conv({.channels_in = 65,
+              .images = 5,
+              .height = 8,
+              .width = 8,
+              .channels_out = 131,
+              .kernel_height = 3,
+              .kernel_width = 3,
+              .pads = {1, 1, 1, 1}},
+             false);
+  check_gradient(op_case({.channels_in = 65,
+                          .images = 5,
+                          .height = 8,
+                          .width = 8,
+                          .channels_out = 131,
+                          .kernel_height = 3,
+                          .kernel_width = 3,
+                          .pads = {1, 1, 1, 1}}),
+                 {.step = 0.25, .tolerance = 2e-3});
 }
 
 TEST_CASE("conv: groups, and a depthwise convolution with a multiplier") {
-  check_conv({.channels_in = 6, .images = 2, .height = 7, .width = 9, .channels_out = 9,
-              .groups = 3, .kernel_height = 3, .kernel_width = 3, .strides = {2, 1},
-              .pads = {1, 1, 1, 1}, .bias = true});
-  check_conv({.channels_in = 5, .images = 2, .height = 5, .width = 6, .channels_out = 10,
-              .groups = 5, .kernel_height = 3, .kernel_width = 3, .pads = {1, 1, 1, 1}});
+  check_conv({.channels_in = 6,
+              .images = 2,
+              .height = 7,
+              .width = 9,
+              .channels_out = 9,
+              .groups = 3,
+              .kernel_height = 3,
+              .kernel_width = 3,
+              .strides = {2, 1},
+              .pads = {1, 1, 1, 1},
+              .bias = true});
+  check_conv({.channels_in = 5,
+              .images = 2,
+              .height = 5,
+              .width = 6,
+              .channels_out = 10,
+              .groups = 5,
+              .kernel_height = 3,
+              .kernel_width = 3,
+              .pads = {1, 1, 1, 1}});
 }
 
 TEST_CASE("conv: depthwise on small planes (masks)") {
@@ -141,10 +228,17 @@ TEST_CASE("conv: depthwise on small planes (masks)") {
         CAPTURE(height);
         CAPTURE(width);
         // 33 images: full groups of masks and a last one that is not; 17 channels: two to a task.
-        check_conv({.channels_in = 17, .images = 33, .height = height, .width = width,
-                    .channels_out = 17, .groups = 17, .kernel_height = kernel,
-                    .kernel_width = kernel, .strides = {stride, stride},
-                    .pads = {pad, pad, pad, pad}, .bias = height == 7});
+        check_conv({.channels_in = 17,
+                    .images = 33,
+                    .height = height,
+                    .width = width,
+                    .channels_out = 17,
+                    .groups = 17,
+                    .kernel_height = kernel,
+                    .kernel_width = kernel,
+                    .strides = {stride, stride},
+                    .pads = {pad, pad, pad, pad},
+                    .bias = height == 7});
       }
     }
   }
@@ -156,18 +250,41 @@ TEST_CASE("conv: depthwise on large planes (margins)") {
       const int64_t pad = kernel / 2;
       CAPTURE(stride);
       CAPTURE(kernel);
-      check_conv({.channels_in = 3, .images = 2, .height = 31, .width = 29, .channels_out = 3,
-                  .groups = 3, .kernel_height = kernel, .kernel_width = kernel,
-                  .strides = {stride, stride}, .pads = {pad, pad, pad, pad}, .bias = true});
+      check_conv({.channels_in = 3,
+                  .images = 2,
+                  .height = 31,
+                  .width = 29,
+                  .channels_out = 3,
+                  .groups = 3,
+                  .kernel_height = kernel,
+                  .kernel_width = kernel,
+                  .strides = {stride, stride},
+                  .pads = {pad, pad, pad, pad},
+                  .bias = true});
       // A few images of a plane whose masks would be long, and blocks of several images.
-      check_conv({.channels_in = 2, .images = 23, .height = 17, .width = 19, .channels_out = 2,
-                  .groups = 2, .kernel_height = kernel, .kernel_width = kernel,
-                  .strides = {stride, stride}, .pads = {pad, pad, pad, pad}});
+      check_conv({.channels_in = 2,
+                  .images = 23,
+                  .height = 17,
+                  .width = 19,
+                  .channels_out = 2,
+                  .groups = 2,
+                  .kernel_height = kernel,
+                  .kernel_width = kernel,
+                  .strides = {stride, stride},
+                  .pads = {pad, pad, pad, pad}});
     }
   }
   // One image is larger than a block.
-  check_conv({.channels_in = 2, .images = 2, .height = 90, .width = 95, .channels_out = 2,
-              .groups = 2, .kernel_height = 3, .kernel_width = 3, .pads = {1, 1, 1, 1}}, false);
+  check_conv({.channels_in = 2,
+              .images = 2,
+              .height = 90,
+              .width = 95,
+              .channels_out = 2,
+              .groups = 2,
+              .kernel_height = 3,
+              .kernel_width = 3,
+              .pads = {1, 1, 1, 1}},
+             false);
 }
 
 TEST_CASE("conv: depthwise, strange windows") {
@@ -179,12 +296,21 @@ TEST_CASE("conv: depthwise, strange windows") {
       check_conv(c);
     };
     check({.height = 7, .width = 9, .kernel_height = 3, .kernel_width = 3});  // no padding
-    check({.height = 7, .width = 9, .kernel_height = 2, .kernel_width = 4, .strides = {3, 2},
-           .pads = {0, 1, 2, 3}, .dilations = {2, 1}});
+    check({.height = 7,
+           .width = 9,
+           .kernel_height = 2,
+           .kernel_width = 4,
+           .strides = {3, 2},
+           .pads = {0, 1, 2, 3},
+           .dilations = {2, 1}});
     check({.height = 6, .width = 6, .kernel_height = 1, .kernel_width = 1, .strides = {2, 3}});
     check({.height = 9, .width = 8, .kernel_height = 2, .kernel_width = 2, .strides = {4, 4}});
     check({.height = 2, .width = 3, .kernel_height = 3, .kernel_width = 3, .pads = {3, 3, 3, 3}});
-    check({.height = 21, .width = 3, .kernel_height = 7, .kernel_width = 1, .strides = {2, 1},
+    check({.height = 21,
+           .width = 3,
+           .kernel_height = 7,
+           .kernel_width = 1,
+           .strides = {2, 1},
            .pads = {3, 0, 3, 0}});
   }
 }

@@ -45,7 +45,9 @@ class Arguments {
     } else if constexpr (std::is_same_v<T, float>) {
       return random_floats(seed_, 50 + stream_++, 1, 0.1F, 1)[0];
     } else if constexpr (std::is_same_v<T, SgdFactors>) {
-      return {.learning_rate = 0.1F, .momentum = 0.9F, .weight_decay = 0.01F,
+      return {.learning_rate = 0.1F,
+              .momentum = 0.9F,
+              .weight_decay = 0.01F,
               .nesterov = seed_ % 2 == 0};
     } else if constexpr (std::is_same_v<T, PairRows>) {
       // Rows shorter than a vector, and gaps that must survive.

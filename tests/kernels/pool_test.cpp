@@ -17,8 +17,7 @@ OpCase pool(const std::string& op, const Shape& shape, const Ints& kernel, const
 
 OpCase row(const std::string& op, std::vector<float> values, int64_t kernel, int64_t stride,
            const Ints& pads, int64_t ceil_mode = 0) {
-  OpCase result{.op = op,
-                .inputs = {varied({1, 1, static_cast<int64_t>(values.size())}, values)}};
+  OpCase result{.op = op, .inputs = {varied({1, 1, static_cast<int64_t>(values.size())}, values)}};
   result.with("kernel_shape", Ints{kernel}).with("strides", Ints{stride}).with("pads", pads);
   return result.with("ceil_mode", ceil_mode);
 }
@@ -33,9 +32,10 @@ TEST_CASE("pools: gradients") {
     check_gradient(pool("MaxPool", {3, 2, 9, 8}, {3, 3}, {2, 2}, {1, 1, 1, 1}, ceil_mode), kinked);
     check_gradient(pool("MaxPool", {3, 2, 8, 7}, {3, 2}, {1, 3}, {2, 0, 1, 1}, ceil_mode), kinked);
     for (const int64_t include : {0, 1}) {
-      for (OpCase c : {pool("AveragePool", {5, 2, 7, 9}, {2, 2}, {2, 2}, {0, 0, 0, 0}, ceil_mode),
-                       pool("AveragePool", {3, 2, 9, 8}, {3, 3}, {2, 2}, {1, 1, 1, 1}, ceil_mode),
-                       pool("AveragePool", {3, 2, 8, 7}, {3, 2}, {1, 3}, {2, 0, 1, 1}, ceil_mode)}) {
+      for (OpCase c :
+           {pool("AveragePool", {5, 2, 7, 9}, {2, 2}, {2, 2}, {0, 0, 0, 0}, ceil_mode),
+            pool("AveragePool", {3, 2, 9, 8}, {3, 3}, {2, 2}, {1, 1, 1, 1}, ceil_mode),
+            pool("AveragePool", {3, 2, 8, 7}, {3, 2}, {1, 3}, {2, 0, 1, 1}, ceil_mode)}) {
         check_gradient(c.with("count_include_pad", include), kLinearGradient);
       }
     }

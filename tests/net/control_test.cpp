@@ -177,8 +177,9 @@ TEST_CASE("control: a diverged loss comes through; reasons are made fit to trave
   net::Control message = stamped();
   message.mutable_batch_loss()->set_loss_sum(std::nan(""));
   CHECK(round_trip(message).ok());
-  message.mutable_failure()->set_reason("a\nb\xFF" + std::string(2 * kReasonBytesMax, 'c'));
+  message.mutable_failure()->set_reason(std::string(2 * kReasonBytesMax, 'c'));
   CHECK(!round_trip(message).ok());
+  message.mutable_failure()->set_reason("a\nb\xFF" + std::string(2 * kReasonBytesMax, 'c'));
   stamp(Envelope{{1}, 1, 1}, &message);
   const Result<net::Control> read = round_trip(message);
   REQUIRE(read.ok());

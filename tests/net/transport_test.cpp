@@ -29,6 +29,12 @@ struct Pair {
     b.transport().set_term(kRun, 1);
   }
   bool until(const std::function<bool()>& holds) { return run_until({&a, &b}, holds); }
+  // Both sides' streams have begun: from here on nothing has to be sent twice.
+  void settle() {
+    a.transport().send(202, progress(0));
+    b.transport().send(101, progress(0));
+    REQUIRE(until([&] { return a.control.size() == 1 && b.control.size() == 1; }));
+  }
 };
 
 // Follows a Pause as a stage does: connect, enter the term, answer.
@@ -222,6 +228,7 @@ TEST_CASE("transport: mixed transfers of 100 MB both ways while control goes on"
 
 TEST_CASE("transport: traffic is counted exactly, by kind, with headers") {
   Pair pair;
+  pair.settle();
   Transport& a = pair.a.transport();
   const auto big = static_cast<size_t>(2 * kChunkBytesMax + 1);
   a.send_bulk(202, named(BulkKind::kActivation, 1), make_buffer(big), Priority::kPipeline);
@@ -234,7 +241,6 @@ TEST_CASE("transport: traffic is counted exactly, by kind, with headers") {
   REQUIRE(pair.until([&] { return pair.b.bulk.size() == 7; }));
   REQUIRE(pair.until([&] { return a.bulk_bytes_pending(202) == 0; }));
   const TrafficCounts& traffic = a.traffic();
-  if (traffic.resent_frames > 0) return;  // the first frames met a peer that had not begun
   CHECK(traffic.activations == static_cast<int64_t>(big) + 3 * 112 + 10 + 112);
   CHECK(traffic.gradients == 20 + 112);
   CHECK(traffic.labels == 112 + 5 + 112);
@@ -430,8 +436,9 @@ TEST_CASE("transport: flush waits for acknowledgements, but not for the dead") {
 
 TEST_CASE("transport: throughput on loopback" * doctest::skip()) {  // --no-skip -tc=*throughput*
   Pair pair;
-  constexpr int kTransfers = 64;
-  constexpr size_t kBytes = 32 << 20;
+  pair.settle();
+  constexpr int kTransfers = 512;
+  constexpr size_t kBytes = 4 << 20;
   const BufferPtr bytes = make_buffer(kBytes);
   pair.b.bulk_hook = [&] { pair.b.bulk.back().bytes.reset(); };
   for (const bool both : {false, true}) {
@@ -449,7 +456,7 @@ TEST_CASE("transport: throughput on loopback" * doctest::skip()) {  // --no-skip
     }));
     const double seconds = static_cast<double>(monotonic_now_us() - begin) / kSecondUs;
     const double gigabytes = (both ? 2.0 : 1.0) * kTransfers * kBytes / 1e9;
-    MESSAGE((both ? "both ways " : "one way ") << gigabytes / seconds << " GB/s, "
+    MESSAGE(std::string(both ? "both ways " : "one way ") << gigabytes / seconds << " GB/s, "
             << static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC / gigabytes
             << " s of CPU per GB, resent " << pair.a.transport().traffic().resent_frames);
   }

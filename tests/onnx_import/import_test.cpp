@@ -34,12 +34,11 @@ OnnxWriter merged_biases(bool training) {
   writer.input("x", {-1, 6}).weight("v", {6, 6}).weight("w", {6, 6}).weight("b", {6});
   writer.node("Identity", {"b"}, {"c"});
   writer.node("Gemm", {"x", "v", "b"}, {"h"});
-  std::string last = "h";
+  const std::string last = training ? "d" : "h";
   if (training) {
     writer.initializer(float_tensor("ratio", {}, {0.5F}));
     writer.initializer(int_tensor("mode", {}, {1}));
     writer.node("Dropout", {"h", "ratio", "mode"}, {"d"});
-    last = "d";
   }
   writer.node("Gemm", {last, "w", "c"}, {"y"}).output("y");
   return writer;

@@ -57,7 +57,7 @@ TEST_CASE("layout: consumers share one transpose for each value and direction") 
   writer.input("x", {-1, 3, 5, 6}).weight("w", {4, 3, 1, 1}).weight("v", {4, 3, 1, 1});
   writer.node("Conv", {"x", "w"}, {"a"}).node("Conv", {"x", "v"}, {"b"});
   writer.node("Add", {"a", "b"}, {"s"}).node("Flatten", {"s"}, {"f"});
-  writer.node("Softmax", {"s"}, {"p"}).node("Flatten", {"p"}, {"q"});
+  writer.node("Flatten", {"s"}, {"q"});
   writer.node("Add", {"f", "q"}, {"y"});
   const Model model = imported(writer.output("y"));
   CHECK(count_ops(model, "Transpose") == 2);
@@ -110,6 +110,25 @@ TEST_CASE("layout: the axis of a concatenation follows the channels") {
       }
     }
   }
+}
+
+TEST_CASE("layout: a softmax keeps its meaning, with and without an axis") {
+  const auto softmax_axis = [](const TestAttributes& attributes) -> int64_t {
+    OnnxWriter writer = convolution();
+    writer.node("Softmax", {"map"}, {"y"}, attributes).output("y");
+    const Model model = imported(writer);
+    for (const Node& node : model.nodes) {
+      if (node.op->name != std::string("Softmax")) continue;
+      const bool is_swapped = model.value(node.inputs[0]).type.shape == Shape{4, 2, 5, 6};
+      const int64_t axis = *node.attributes.get_int("axis", -1);
+      const int64_t physical = axis < 0 ? axis + 4 : axis;
+      return is_swapped && physical < 2 ? 1 - physical : physical;
+    }
+    return -1;
+  };
+  CHECK(softmax_axis({}) == 3);
+  CHECK(softmax_axis({{"axis", int64_t{1}}}) == 1);
+  CHECK(softmax_axis({{"axis", int64_t{-4}}}) == 0);
 }
 
 TEST_CASE("layout: a sum of a feature map and a reshaped tensor stays CNHW") {

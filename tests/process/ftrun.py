@@ -27,7 +27,7 @@ class Outcome:
         self.err = err
         self.events = []
         for line in out.splitlines():
-            if line.startswith("{"):
+            if line.startswith('{"event"'):
                 self.events.append(json.loads(line))
 
     def all(self, name):

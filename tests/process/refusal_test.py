@@ -55,7 +55,7 @@ class Input(ftrun.Case):
                       ["--partition", "fixed:99"], ["--partition", "fixed:2,1"],
                       ["--schedule", "sync", "--micro-batches", 3], ["--wire", "fp16"],
                       ["--failure-timeout", "soon"]):
-            self.refused(LENET, *GREY, *FEW, *words, needs=[words[-1] if len(words) < 3 else ""])
+            self.refused(LENET, *GREY, *FEW, *words, needs=words[-2:])
         self.refused(LENET, *GREY, "--batch-size", 65, needs=["64 samples"])
 
     def test_a_run_directory_is_used_once(self):

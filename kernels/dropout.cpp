@@ -1,0 +1,115 @@
+// Dropout: y = x / (1 - ratio) where the mask keeps an element, else 0; dx likewise, with the same
+// mask. Without training, or with ratio 0, y is x and no kernel runs.
+// https://onnx.ai/onnx/operators/onnx__Dropout.html
+//
+// The mask is a pure function of (seed, node, epoch, batch, row in the batch, element in the row),
+// so a row has the same mask in whichever micro-batch it is. Backward computes it again: four
+// elements cost one block of random numbers, and nothing is stashed.
+
+#include "kernels/ops.h"
+#include "kernels/parallel.h"
+#include "kernels/request.h"
+#include "runtime/base/random.h"
+
+namespace ft {
+namespace {
+
+constexpr uint64_t kBlock = 4;       // random numbers of one counter
+constexpr int kEpochShift = 40;      // batches are numbered below 2^40
+
+// Which axis counts the rows of a batch: maps of rank 3 and more are CNHW here (the op table says
+// LayoutRule::kFeatureMap, whose importer makes it so), matrices have the batch first.
+int row_axis(const Shape& shape) { return shape.rank() >= 3 ? 1 : 0; }
+
+// A row lies in `channels` runs of `run` elements each: {channels, rows, run}.
+struct DropoutShape {
+  int64_t channels = 1;
+  int64_t rows = 1;
+  int64_t run = 1;
+
+  uint64_t blocks_per_row() const {
+    return (static_cast<uint64_t>(channels * run) + kBlock - 1) / kBlock;
+  }
+};
+
+DropoutShape split(const Shape& shape) {
+  if (shape.rank() == 0) return {};
+  const int axis = row_axis(shape);
+  return {shape.product(0, axis), shape.dim(axis), shape.product(axis + 1, shape.rank())};
+}
+
+class DropoutKernel final : public Kernel {
+ public:
+  DropoutKernel(const DropoutShape& shape, float ratio, uint32_t node)
+      : shape_(shape), ratio_(ratio), factor_(1.0F / (1.0F - ratio)), node_(node) {}
+
+  void forward(const ForwardArgs& args) const override {
+    apply(static_cast<const float*>(args.inputs[0]), static_cast<float*>(args.outputs[0]),
+          args.step, args.pool);
+  }
+
+  void backward(const BackwardArgs& args) const override {
+    if (args.grad_inputs[0] == nullptr) return;
+    apply(args.grad_outputs[0], args.grad_inputs[0], args.step, args.pool);
+  }
+
+ private:
+  void apply(const float* source, float* target, const StepId& step, ThreadPool* pool) const {
+    parallel_for_rows(pool, shape_.channels * shape_.rows, shape_.run, [&](int64_t index) {
+      const int64_t channel = index / shape_.rows;
+      const int64_t row = index % shape_.rows + step.row_first;
+      apply_run(source + index * shape_.run, target + index * shape_.run,
+                static_cast<uint64_t>(channel * shape_.run), static_cast<uint64_t>(row), step);
+    });
+  }
+
+  // A run that starts with element `first` of its row.
+  void apply_run(const float* source, float* target, uint64_t first, uint64_t row,
+                 const StepId& step) const {
+    const RandomKey key = {step.seed, RandomPurpose::kDropout, node_};
+    const uint64_t counter_high = (static_cast<uint64_t>(step.epoch) << kEpochShift) ^
+                                  static_cast<uint64_t>(step.batch);
+    const uint64_t last = first + static_cast<uint64_t>(shape_.run);
+    for (uint64_t element = first; element < last;) {
+      const auto bits = random_block(key, counter_high,
+                                     row * shape_.blocks_per_row() + element / kBlock);
+      const uint64_t block_last = std::min(last, (element / kBlock + 1) * kBlock);
+      for (; element < block_last; ++element, ++source, ++target) {
+        const bool is_kept = uniform_float(bits[element % kBlock]) >= ratio_;
+        *target = is_kept ? *source * factor_ : 0.0F;
+      }
+    }
+  }
+
+  const DropoutShape shape_;
+  const float ratio_;
+  const float factor_;
+  const uint32_t node_;
+};
+
+}  // namespace
+
+Result<KernelPlan> make_dropout(const OpRequest& request) {
+  FT_RETURN_IF_ERROR(check_input_count(request, 1, 3));
+  const TensorType& type = request.inputs[0].type;
+  if (type.dtype != DType::kFloat32) return invalid_error("input 0 is not float32");
+  if (request.output_count > 1) {
+    return invalid_error("the mask (output 1) is not supported; export without using it");
+  }
+  FT_ASSIGN_OR_RETURN(const float ratio, constant_float(request, 1, "ratio", 0.5F));
+  FT_ASSIGN_OR_RETURN(const bool is_training, constant_flag(request, 2, "training_mode", false));
+  if (!(ratio >= 0 && ratio < 1)) {
+    return invalid_error("ratio %g must be at least 0 and below 1", static_cast<double>(ratio));
+  }
+  if (request.mode == Mode::kInfer || !is_training || ratio == 0) {
+    return plan_view(request, type.shape);
+  }
+  KernelPlan plan;
+  plan.kernel = std::make_unique<DropoutKernel>(split(type.shape), ratio, request.node);
+  plan.outputs = {type};
+  plan.in_place = true;
+  plan.flops = static_cast<double>(type.shape.element_count());
+  return plan;
+}
+
+}  // namespace ft
