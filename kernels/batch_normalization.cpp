@@ -38,21 +38,22 @@ struct Moments {
   double variance = 0;
 };
 
-// One pass over memory: each chunk's own mean and squares while it is in L1, then combined after
-// Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm" (1979), in double.
+// One pass over memory: each chunk's own moments while it is in L1, then combined after Chan, Golub
+// and LeVeque, "Updating formulae and a pairwise algorithm" (1979), in double. A chunk is summed
+// about its first, rounded mean, where the differences are small and their rounding does no harm.
 Moments moments_of(const float* x, int64_t n) {
   double count = 0;
   double mean = 0;
   double squares = 0;
   for_sum_chunks(n, [&](int64_t first, int64_t length) {
     const auto chunk_count = static_cast<double>(length);
-    const double chunk_mean = static_cast<double>(loops::sum(x + first, length)) / chunk_count;
-    const auto center = static_cast<float>(chunk_mean);
-    const double off_center = static_cast<double>(center) - chunk_mean;
+    const float center = loops::sum(x + first, length) / static_cast<float>(length);
+    float sums[2];
+    loops::centered_sums(x + first, center, sums, length);
+    const double off_center = static_cast<double>(sums[0]) / chunk_count;
     const double chunk_squares =
-        static_cast<double>(loops::sum_squares(x + first, center, length)) -
-        chunk_count * off_center * off_center;
-    const double delta = chunk_mean - mean;
+        static_cast<double>(sums[1]) - chunk_count * off_center * off_center;
+    const double delta = static_cast<double>(center) + off_center - mean;
     const double total = count + chunk_count;
     squares += chunk_squares + delta * delta * count * chunk_count / total;
     mean += delta * chunk_count / total;

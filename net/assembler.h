@@ -1,7 +1,7 @@
 #pragma once
 
-// Assembler: puts one peer's chunks together again. The stream below delivers each frame once and in
-// order, so the chunks of a transfer arrive from its first byte to its last, with those of other
+// Assembler: puts one peer's chunks together again. The stream below delivers each frame once and
+// in order, so the chunks of a transfer arrive from its first byte to its last, with those of other
 // transfers between them. Whatever contradicts that is refused. Pure.
 
 #include <cstddef>

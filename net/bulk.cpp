@@ -107,8 +107,8 @@ Status check_sizes(const BulkHeader& header, size_t chunk_bytes) {
                          static_cast<long long>(header.total_bytes));
   }
   if (static_cast<size_t>(chunk) != chunk_bytes) {
-    return refused_error("bulk frame: says %lld bytes, carries %zu",
-                         static_cast<long long>(chunk), chunk_bytes);
+    return refused_error("bulk frame: says %lld bytes, carries %zu", static_cast<long long>(chunk),
+                         chunk_bytes);
   }
   return Status();
 }

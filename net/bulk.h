@@ -1,8 +1,8 @@
 #pragma once
 
 // Bulk frames: tensors, labels, layer state and the model file travel as transfers cut into chunks;
-// each chunk is one message of two parts: this header, little-endian, then the bytes (no second part
-// when there are none). docs/wire.md has the layout byte for byte.
+// each chunk is one message of two parts: this header, little-endian, then the bytes (no second
+// part when there are none). docs/wire.md has the layout byte for byte.
 
 #include <array>
 #include <cstddef>

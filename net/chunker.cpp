@@ -17,13 +17,14 @@ bool Chunker::push(const BulkName& name, ConstBufferPtr bytes, Priority priority
 }
 
 bool Chunker::empty() const {
-  return std::all_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue.empty(); });
+  return std::all_of(queues_.begin(), queues_.end(),
+                     [](const auto& queue) { return queue.empty(); });
 }
 
 Chunk Chunker::pop() {
   FT_CHECK(!empty());
-  std::deque<Transfer>& queue = *std::find_if(queues_.begin(), queues_.end(),
-                                              [](const auto& item) { return !item.empty(); });
+  std::deque<Transfer>& queue =
+      *std::find_if(queues_.begin(), queues_.end(), [](const auto& item) { return !item.empty(); });
   Transfer& transfer = queue.front();
   const int64_t left = static_cast<int64_t>(transfer.bytes->size()) - transfer.offset;
   Chunk chunk{transfer.name, transfer.bytes, transfer.offset,

@@ -1,7 +1,6 @@
 #include "net/control.h"
 
 #include <algorithm>
-
 #include <google/protobuf/stubs/logging.h>
 
 #include "net/control_check.h"

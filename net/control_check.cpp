@@ -17,10 +17,11 @@ class Checker {
   }
   // No control characters: these strings end on terminals and in logs.
   void text(const std::string& value, size_t bytes_max, const char* what) {
-    require(value.size() <= bytes_max && std::none_of(value.begin(), value.end(), [](char c) {
-              return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-            }),
-            what);
+    require(
+        value.size() <= bytes_max &&
+            std::none_of(value.begin(), value.end(),
+                         [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }),
+        what);
   }
   void count(int value, int value_max, const char* what) { require(value <= value_max, what); }
   void natural(int64_t value, const char* what) { require(value >= 0, what); }
@@ -164,18 +165,26 @@ void Checker::check(const net::Traffic& traffic) {
 // No default: the compiler names a message that is not checked.
 void check_message(const net::Control& message, Checker* checker) {
   switch (message.body_case()) {
-    case net::Control::kHello: return checker->check(message.hello());
+    case net::Control::kHello:
+      return checker->check(message.hello());
     case net::Control::kRefuse:
       return checker->text(message.refuse().reason(), kReasonBytesMax, "Refuse.reason");
-    case net::Control::kPause: return checker->check(message.pause());
-    case net::Control::kInventory: return checker->check(message.inventory());
-    case net::Control::kAssign: return checker->check(message.assign());
+    case net::Control::kPause:
+      return checker->check(message.pause());
+    case net::Control::kInventory:
+      return checker->check(message.inventory());
+    case net::Control::kAssign:
+      return checker->check(message.assign());
     case net::Control::kFetchSnapshot:
       return checker->snapshot(message.fetch_snapshot().snapshot(), "FetchSnapshot.snapshot");
-    case net::Control::kResume: return checker->check(message.resume().record());
-    case net::Control::kBatchLoss: return checker->check(message.batch_loss());
-    case net::Control::kProgress: return checker->check(message.progress());
-    case net::Control::kEvaluationLoss: return checker->check(message.evaluation_loss());
+    case net::Control::kResume:
+      return checker->check(message.resume().record());
+    case net::Control::kBatchLoss:
+      return checker->check(message.batch_loss());
+    case net::Control::kProgress:
+      return checker->check(message.progress());
+    case net::Control::kEvaluationLoss:
+      return checker->check(message.evaluation_loss());
     case net::Control::kRelease:
       return checker->version(message.release().version(), "Release.version");
     case net::Control::kEvaluationDone:
@@ -184,7 +193,8 @@ void check_message(const net::Control& message, Checker* checker) {
       return checker->version(message.collect().version(), "Collect.version");
     case net::Control::kSnapshotStored:
       return checker->snapshot(message.snapshot_stored().snapshot(), "SnapshotStored.snapshot");
-    case net::Control::kTraffic: return checker->check(message.traffic());
+    case net::Control::kTraffic:
+      return checker->check(message.traffic());
     case net::Control::kFailure:
       return checker->text(message.failure().reason(), kReasonBytesMax, "Failure.reason");
     case net::Control::kHeartbeat:
@@ -195,8 +205,10 @@ void check_message(const net::Control& message, Checker* checker) {
                               "Ack.channel");
     case net::Control::kFetchModel:
     case net::Control::kReady:
-    case net::Control::kFinish: return;
-    case net::Control::BODY_NOT_SET: return checker->require(false, "no body");
+    case net::Control::kFinish:
+      return;
+    case net::Control::BODY_NOT_SET:
+      return checker->require(false, "no body");
   }
 }
 

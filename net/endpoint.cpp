@@ -8,10 +8,9 @@ namespace {
 const std::string kScheme = "tcp://";
 
 bool is_port(const std::string& text) {
-  const bool digits = !text.empty() && text.size() <= 5 &&
-                      std::all_of(text.begin(), text.end(), [](char c) {
-                        return c >= '0' && c <= '9';
-                      });
+  const bool digits =
+      !text.empty() && text.size() <= 5 &&
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
   return digits && std::stoi(text) >= 1 && std::stoi(text) <= 65535;
 }
 
@@ -35,7 +34,9 @@ std::string host_of(const std::string& endpoint) {
   return endpoint.substr(kScheme.size(), endpoint.rfind(':') - kScheme.size());
 }
 
-std::string port_of(const std::string& endpoint) { return endpoint.substr(endpoint.rfind(':') + 1); }
+std::string port_of(const std::string& endpoint) {
+  return endpoint.substr(endpoint.rfind(':') + 1);
+}
 
 std::string make_endpoint(const std::string& host, const std::string& port) {
   return kScheme + host + ":" + port;

@@ -15,9 +15,9 @@ Frame make_bulk_frame(const Envelope& envelope, uint64_t sequence, const Chunk& 
   header.chunk_bytes = chunk.chunk_bytes;
   Frame frame;
   frame.head.resize(kBulkHeaderBytes);
-  encode_bulk_header(header, std::span<std::byte, kBulkHeaderBytes>(
-                                 reinterpret_cast<std::byte*>(frame.head.data()),
-                                 kBulkHeaderBytes));
+  encode_bulk_header(header,
+                     std::span<std::byte, kBulkHeaderBytes>(
+                         reinterpret_cast<std::byte*>(frame.head.data()), kBulkHeaderBytes));
   frame.body = chunk.bytes;
   frame.body_offset = chunk.offset;
   frame.body_bytes = chunk.chunk_bytes;
@@ -55,8 +55,7 @@ bool Session::send_bulk(const BulkName& name, ConstBufferPtr bytes, Priority pri
 // arrives meanwhile comes before it.
 const Frame* Session::next(Channel channel) {
   SendStream& stream = sender(channel);
-  if (channel == Channel::kBulk && stream.has_room(kBulkFrameBytesMax) &&
-      !chunker_.empty()) {
+  if (channel == Channel::kBulk && stream.has_room(kBulkFrameBytesMax) && !chunker_.empty()) {
     stream.push(make_bulk_frame(envelope_, stream.next_sequence(), chunker_.pop()));
   }
   return stream.next();

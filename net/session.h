@@ -1,8 +1,8 @@
 #pragma once
 
-// Session: everything between us and one peer within one term: both channels' streams, the transfers
-// on their way out and those being put together. A new term begins with a new session; nothing of the
-// old one survives. Pure.
+// Session: everything between us and one peer within one term: both channels' streams, the
+// transfers on their way out and those being put together. A new term begins with a new session;
+// nothing of the old one survives. Pure.
 
 #include <array>
 

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <cstring>
 #include <vector>
-
 #include <zmq.hpp>
 
 #include "net/bulk.h"
@@ -18,6 +17,7 @@ constexpr int kReconnectMinMs = 50;
 constexpr int kReconnectMaxMs = 500;
 constexpr int kConnectTimeoutMs = 2000;
 constexpr int kHandshakeMs = 5000;
+constexpr int kKeepaliveS = 30;
 // A smaller body is copied: cheaper than the bookkeeping of one that is shared.
 constexpr int32_t kCopiedBytesMax = 4096;
 constexpr size_t kRoutingIdBytes = 17;  // kind, sender, receiver
@@ -82,9 +82,10 @@ Status bind_error(const std::string& endpoint, int code) {
         "any free one",
         endpoint.c_str(), host_of(endpoint).c_str());
   }
-  return invalid_error("%s: cannot listen: %s; --listen takes tcp://HOST:PORT with an address of "
-                       "this machine",
-                       endpoint.c_str(), zmq_strerror(code));
+  return invalid_error(
+      "%s: cannot listen: %s; --listen takes tcp://HOST:PORT with an address of "
+      "this machine",
+      endpoint.c_str(), zmq_strerror(code));
 }
 
 }  // namespace
@@ -112,9 +113,10 @@ Inbox::~Inbox() = default;
 
 Result<std::unique_ptr<Inbox>> Inbox::bind(SocketContext* context, const InboxOptions& options) {
   if (!is_endpoint(options.endpoint, true)) {
-    return invalid_error("%s: not an endpoint; write tcp://HOST:PORT, or tcp://HOST:* for a free "
-                         "port",
-                         options.endpoint.c_str());
+    return invalid_error(
+        "%s: not an endpoint; write tcp://HOST:PORT, or tcp://HOST:* for a free "
+        "port",
+        options.endpoint.c_str());
   }
   try {
     auto impl = std::make_unique<Impl>();
@@ -126,6 +128,10 @@ Result<std::unique_ptr<Inbox>> Inbox::bind(SocketContext* context, const InboxOp
     socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
     // A peer that connects anew is heard at once, though its old connection may look alive.
     socket.set(zmq::sockopt::router_handover, true);
+    // The connections of machines that went away without a word are closed some day.
+    socket.set(zmq::sockopt::tcp_keepalive, 1);
+    socket.set(zmq::sockopt::tcp_keepalive_idle, kKeepaliveS);
+    socket.set(zmq::sockopt::tcp_keepalive_intvl, kKeepaliveS);
     socket.bind(options.endpoint);
     impl->endpoint = socket.get(zmq::sockopt::last_endpoint);
     return std::unique_ptr<Inbox>(new Inbox(std::move(impl)));
@@ -195,8 +201,8 @@ Result<std::unique_ptr<Outbox>> Outbox::connect(SocketContext* context,
     socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
     socket.set(zmq::sockopt::routing_id, make_routing_id(options));
 
-    const std::string address = format("inproc://monitor-%llu", static_cast<unsigned long long>(
-                                                                    context->impl_->monitors++));
+    const std::string address = format("inproc://monitor-%llu",
+                                       static_cast<unsigned long long>(context->impl_->monitors++));
     if (zmq_socket_monitor(socket.handle(), address.c_str(), kMonitorEvents) != 0) {
       throw zmq::error_t();
     }

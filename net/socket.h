@@ -1,11 +1,11 @@
 #pragma once
 
-// Sockets: ZeroMQ as far as the transport needs it. zmq.hpp is included by socket.cpp only; its types
-// and exceptions stop there. One thread owns a context and its sockets.
+// Sockets: ZeroMQ as far as the transport needs it. zmq.hpp is included by socket.cpp only; its
+// types and exceptions stop there. One thread owns a context and its sockets.
 //
-// An inbox (ROUTER) only receives. An outbox (DEALER) only sends, keeps trying to connect, and drops
-// what it holds when the connection breaks. Its routing id says who sends and to whom: a message for
-// a process that used this port before us is recognised as not ours.
+// An inbox (ROUTER) only receives. An outbox (DEALER) only sends, keeps trying to connect, and
+// drops what it holds when the connection breaks. Its routing id says who sends and to whom: a
+// message for a process that used this port before us is recognised as not ours.
 
 #include <cstddef>
 #include <cstdint>
@@ -48,9 +48,9 @@ struct ArrivedMessage {
 };
 
 struct InboxOptions {
-  std::string endpoint;     // tcp://HOST:PORT; port * for a free one
-  int64_t part_bytes_max;   // a peer that sends more is disconnected
-  int frames_max;           // held per connection
+  std::string endpoint;    // tcp://HOST:PORT; port * for a free one
+  int64_t part_bytes_max;  // a peer that sends more is disconnected
+  int frames_max;          // held per connection
 };
 
 class Inbox {

@@ -22,7 +22,7 @@
 
 namespace ft {
 
-constexpr int64_t kWindowBytes = 8 << 20;         // bulk; also what a receiver may have to hold
+constexpr int64_t kWindowBytes = 8 << 20;  // bulk; also what a receiver may have to hold
 constexpr int64_t kWindowBytesMin = 2 * kBulkFrameBytesMax;
 constexpr int64_t kControlWindowBytes = 2 << 20;  // two messages of the largest size
 constexpr size_t kWindowFrames = 128;
@@ -78,12 +78,12 @@ class SendStream {
   std::deque<Entry> frames_;  // [0, cursor_) in flight, the rest not sent (again) yet
   uint64_t base_ = 0;         // sequence of frames_[0]
   size_t cursor_ = 0;
-  size_t ever_sent_ = 0;      // of frames_, those that were sent at least once
+  size_t ever_sent_ = 0;  // of frames_, those that were sent at least once
   int64_t bytes_pending_ = 0;
   int64_t bytes_in_flight_ = 0;
   int64_t window_bytes_;
-  TimeUs shrink_after_ = 0;   // at most one shrink per round trip
-  TimeUs timer_from_ = 0;     // the last sign of progress, or first send after none in flight
+  TimeUs shrink_after_ = 0;  // at most one shrink per round trip
+  TimeUs timer_from_ = 0;    // the last sign of progress, or first send after none in flight
   TimeUs patience_us_ = kResendMinUs;
 };
 

@@ -2,51 +2,29 @@
 
 #include <algorithm>
 #include <bit>
-#include <deque>
 #include <map>
-#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "net/admission.h"
 #include "net/endpoint.h"
-#include "net/session.h"
-#include "net/socket.h"
+#include "net/knock.h"
+#include "net/link.h"
 #include "runtime/base/log.h"
 
 namespace ft {
 namespace {
 
 constexpr size_t kPeersMax = kDevicesMax;
-constexpr size_t kUnsequencedMax = 16;
-// Messages handled in one poll(). Control comes first in each, so that it waits behind at most 4 MiB
-// of bulk.
+// Messages handled in one poll(). Control comes first in each, so that it waits behind at most 4
+// MiB of bulk.
 constexpr int kControlPerPoll = 256;
 constexpr int kBulkPerPoll = 16;
 constexpr int kInboxControlFrames = 2 * static_cast<int>(kWindowFrames);
 constexpr int kInboxBulkFrames = static_cast<int>(kWindowFrames);
 // A farewell (the last acknowledgement) may take that long to leave the machine.
 constexpr TimeUs kFarewellUs = 200 * kMillisecondUs;
-
-// One connected peer.
-struct Link {
-  explicit Link(Session session_) : session(std::move(session_)) {}
-
-  std::string control_endpoint;
-  std::string bulk_endpoint;
-  std::unique_ptr<Outbox> outboxes[kChannelCount];
-  std::deque<Frame> unsequenced;  // Refuse and the newest Heartbeat, while they cannot leave
-  Session session;
-  bool is_down = false;  // reported so
-};
-
-// An outbox for a message to somebody whose incarnation is not known: only the newest is kept.
-struct Knock {
-  std::string endpoint;
-  std::unique_ptr<Outbox> outbox;
-  std::optional<Frame> frame;
-};
 
 // The last Pause of a newer term that was delivered. A handler that does not follow it does not
 // hear it again; one that does finds it counted in the term's stream.
@@ -62,29 +40,23 @@ struct DeliveredPause {
 struct Transport::Impl {
   SocketContext context;
   Envelope envelope;
+  TrafficCounts traffic;
   std::unique_ptr<Inbox> inboxes[kChannelCount];
   std::string endpoints[kChannelCount];
   std::map<PeerId, Link> links;
   std::set<PeerId> ended;  // disconnected since this term began: not to be begun anew within it
-  Knock hello;
-  Knock refusal;
+  Knock hello{&traffic};
+  Knock refusal{&traffic};
   DeliveredPause pause;
-  TrafficCounts traffic;
 
   ~Impl();
   Link* find(PeerId peer);
   Session make_session(PeerId peer) const;
-
-  // Sending
-  void count(const Frame& frame);
-  bool hand_over(Link* link, Channel channel, const Frame& frame);
   void end(PeerId peer, Link* link);
-  void send_unsequenced(Link* link, net::Control message);
-  Status knock(Knock* knock, const OutboxOptions& options, const net::Control& message);
-  void pump(Link* link, TimeUs now);
-  void pump_acks(Link* link);
-  void pump_knock(Knock* knock);
-  void pump_all(TimeUs now);
+  void pump_all();
+  std::vector<Outbox*> outboxes() const;
+  std::vector<PeerId> take_changes();
+  TimeUs next_deadline() const;
 
   // Receiving
   void drop(const char* what);
@@ -94,15 +66,13 @@ struct Transport::Impl {
   void acknowledged(const net::Control& message);
   void refuse_version(const net::Control& message);
   void receive_bulk(const ArrivedMessage& arrived, TransportHandler* handler);
-  std::vector<PeerId> take_changes();
-  TimeUs next_deadline() const;
 };
 
-// ---- Sending ----
+// ---- Links ----
 
 Transport::Impl::~Impl() {
   for (auto& [peer, link] : links) {
-    Outbox& outbox = *link.outboxes[static_cast<size_t>(Channel::kControl)];
+    Outbox& outbox = link.outbox(Channel::kControl);
     if (outbox.is_connected()) outbox.set_linger(kFarewellUs);
   }
 }
@@ -119,102 +89,55 @@ Session Transport::Impl::make_session(PeerId peer) const {
   return session;
 }
 
-void Transport::Impl::count(const Frame& frame) {
-  const int64_t bytes = frame.bytes();
-  switch (static_cast<BulkKind>(frame.kind)) {
-    case BulkKind::kActivation:
-    case BulkKind::kEvaluation: traffic.activations += bytes; return;
-    case BulkKind::kGradient: traffic.gradients += bytes; return;
-    case BulkKind::kLabels:
-    case BulkKind::kEvaluationLabels: traffic.labels += bytes; return;
-    case BulkKind::kSnapshot: traffic.replicas += bytes; return;
-    case BulkKind::kModel: traffic.model += bytes; return;
-  }
-  traffic.control += bytes;
-}
-
-bool Transport::Impl::hand_over(Link* link, Channel channel, const Frame& frame) {
-  if (!link->outboxes[static_cast<size_t>(channel)]->send(frame)) return false;
-  count(frame);
-  return true;
-}
-
 void Transport::Impl::end(PeerId peer, Link* link) {
-  log_warning("peer %016llx acknowledges nothing and too much waits for it: nothing more is sent "
-              "to it in term %llu",
-              static_cast<unsigned long long>(peer),
-              static_cast<unsigned long long>(envelope.term));
-  link->session.end();
+  log_warning(
+      "peer %016llx acknowledges nothing and too much waits for it: nothing more is sent "
+      "to it in term %llu",
+      static_cast<unsigned long long>(peer), static_cast<unsigned long long>(envelope.term));
+  link->session().end();
   ended.insert(peer);
 }
 
-void Transport::Impl::send_unsequenced(Link* link, net::Control message) {
-  stamp(envelope, &message);
-  Frame frame;
-  frame.head = encode_control(message);
-  if (hand_over(link, Channel::kControl, frame)) return;
-  // A heartbeat that cannot leave now says nothing later.
-  if (message.has_heartbeat()) return;
-  if (link->unsequenced.size() >= kUnsequencedMax) link->unsequenced.pop_front();
-  link->unsequenced.push_back(std::move(frame));
-}
-
-Status Transport::Impl::knock(Knock* knock, const OutboxOptions& options,
-                              const net::Control& message) {
-  if (knock->outbox == nullptr || knock->endpoint != options.endpoint) {
-    knock->outbox.reset();
-    FT_ASSIGN_OR_RETURN(knock->outbox, Outbox::connect(&context, options));
-    knock->endpoint = options.endpoint;
-  }
-  knock->frame = Frame{encode_control(message)};
-  pump_knock(knock);
-  return Status();
-}
-
-void Transport::Impl::pump_knock(Knock* knock) {
-  if (knock->outbox == nullptr || !knock->frame || !knock->outbox->send(*knock->frame)) return;
-  count(*knock->frame);
-  knock->frame.reset();
-}
-
-void Transport::Impl::pump_acks(Link* link) {
-  if (link->session.is_ended()) return;
-  for (const Channel channel : {Channel::kControl, Channel::kBulk}) {
-    ReceiveStream& stream = link->session.receiver(channel);
-    if (!stream.is_ack_wanted()) continue;
-    net::Control message;
-    message.mutable_ack()->set_channel(static_cast<int32_t>(channel));
-    message.mutable_ack()->set_next(stream.next());
-    stamp(envelope, &message);
-    if (!hand_over(link, Channel::kControl, Frame{encode_control(message)})) return;
-    stream.ack_sent();
-  }
-}
-
-void Transport::Impl::pump(Link* link, TimeUs now) {
-  while (!link->unsequenced.empty() &&
-         hand_over(link, Channel::kControl, link->unsequenced.front())) {
-    link->unsequenced.pop_front();
-  }
-  for (const Channel channel : {Channel::kControl, Channel::kBulk}) {
-    if (!link->outboxes[static_cast<size_t>(channel)]->is_connected()) continue;
-    SendStream& stream = link->session.sender(channel);
-    stream.resend_overdue(now);
-    for (;;) {
-      const Frame* frame = link->session.next(channel);
-      if (frame == nullptr || !hand_over(link, channel, *frame)) break;
-      if (stream.sent(now)) ++traffic.resent_frames;
-    }
-  }
-}
-
-void Transport::Impl::pump_all(TimeUs now) {
+void Transport::Impl::pump_all() {
+  const TimeUs now = monotonic_now_us();
   for (auto& [peer, link] : links) {
-    pump_acks(&link);
-    pump(&link, now);
+    link.pump_acks(envelope);
+    link.pump(now);
   }
-  pump_knock(&hello);
-  pump_knock(&refusal);
+  hello.pump();
+  refusal.pump();
+}
+
+std::vector<Outbox*> Transport::Impl::outboxes() const {
+  std::vector<Outbox*> all;
+  for (const auto& [peer, link] : links) {
+    all.push_back(&link.outbox(Channel::kControl));
+    all.push_back(&link.outbox(Channel::kBulk));
+  }
+  for (const Knock* knock : {&hello, &refusal}) {
+    if (knock->outbox() != nullptr) all.push_back(knock->outbox());
+  }
+  return all;
+}
+
+// What is new about the connections; returns the peers that are down since then.
+std::vector<PeerId> Transport::Impl::take_changes() {
+  std::vector<PeerId> lost;
+  for (auto& [peer, link] : links) {
+    if (link.take_changes()) lost.push_back(peer);
+  }
+  for (const Knock* knock : {&hello, &refusal}) {
+    if (knock->outbox() != nullptr) knock->outbox()->take_changes();
+  }
+  return lost;
+}
+
+TimeUs Transport::Impl::next_deadline() const {
+  TimeUs deadline = kNever;
+  for (const auto& [peer, link] : links) {
+    if (!link.is_down()) deadline = std::min(deadline, link.session().resend_at());
+  }
+  return deadline;
 }
 
 // ---- Receiving ----
@@ -244,10 +167,14 @@ void Transport::Impl::receive_control(const ArrivedMessage& arrived, TransportHa
   // Every change of term overtakes some acknowledgements; nothing is lost with them.
   if (message->has_ack() && verdict != Verdict::kDeliver) return;
   switch (verdict) {
-    case Verdict::kDrop: return drop("control: of an older term or another run");
-    case Verdict::kWait: return;
-    case Verdict::kRaise: return raise(*message, handler);
-    case Verdict::kDeliver: break;
+    case Verdict::kDrop:
+      return drop("control: of an older term or another run");
+    case Verdict::kWait:
+      return;
+    case Verdict::kRaise:
+      return raise(*message, handler);
+    case Verdict::kDeliver:
+      break;
   }
   if (message->has_ack()) return acknowledged(*message);
   deliver_control(*message, static_cast<int64_t>(arrived.parts[0].size()), handler);
@@ -261,9 +188,9 @@ void Transport::Impl::deliver_control(const net::Control& message, int64_t bytes
     if (ended.contains(from)) return drop("control: of a peer that was disconnected");
     Link* link = find(from);
     if (link == nullptr) return;  // waits until we can acknowledge and answer
-    ReceiveStream& stream = link->session.receiver(Channel::kControl);
+    ReceiveStream& stream = link->session().receiver(Channel::kControl);
     const Arrival arrival = stream.accept(message.sequence(), bytes);
-    if (stream.is_ack_due()) pump_acks(link);
+    if (stream.is_ack_due()) link->pump_acks(envelope);
     if (arrival != Arrival::kNext) return;
   }
   handler->on_control(from, message);
@@ -278,13 +205,13 @@ void Transport::Impl::raise(const net::Control& message, TransportHandler* handl
 
 void Transport::Impl::acknowledged(const net::Control& message) {
   Link* link = find(message.sender());
-  if (link == nullptr || link->session.is_ended()) return;
+  if (link == nullptr || link->session().is_ended()) return;
   const auto channel = static_cast<Channel>(message.ack().channel());
   const TimeUs now = monotonic_now_us();
-  if (!link->session.sender(channel).acknowledge(message.ack().next(), now)) {
+  if (!link->session().sender(channel).acknowledge(message.ack().next(), now)) {
     return drop("acknowledgement of what was never sent");
   }
-  pump(link, now);
+  link->pump(now);
 }
 
 // A node of another version understands a Refuse; nothing else is said to it.
@@ -297,7 +224,7 @@ void Transport::Impl::refuse_version(const net::Control& message) {
   stamp(envelope, &answer);
   const OutboxOptions options{OutboxKind::kRefusal, envelope.self, message.sender(),
                               message.hello().control_endpoint()};
-  const Status sent = knock(&refusal, options, answer);
+  const Status sent = refusal.send(&context, options, answer);
   if (!sent.ok()) log_debug("%s", sent.message().c_str());
 }
 
@@ -315,53 +242,17 @@ void Transport::Impl::receive_bulk(const ArrivedMessage& arrived, TransportHandl
   Link* link = find(from);
   if (verdict != Verdict::kDeliver || link == nullptr) return;  // waits
 
-  ReceiveStream& stream = link->session.receiver(Channel::kBulk);
+  ReceiveStream& stream = link->session().receiver(Channel::kBulk);
   const int64_t bytes = static_cast<int64_t>(kBulkHeaderBytes + chunk.size());
   const Arrival arrival = stream.accept(header->sequence, bytes);
-  if (stream.is_ack_due()) pump_acks(link);
+  if (stream.is_ack_due()) link->pump_acks(envelope);
   if (arrival != Arrival::kNext) return;
-  const Assembler::Outcome outcome = link->session.assembler().add(
+  const Assembler::Outcome outcome = link->session().assembler().add(
       *header, chunk, [&] { return handler->expected_bytes(from, *header); });
   if (outcome == Assembler::Outcome::kRefused) return drop("bulk: a transfer that nobody expects");
   if (outcome == Assembler::Outcome::kComplete) {
-    handler->on_bulk(from, *header, link->session.assembler().take());
+    handler->on_bulk(from, *header, link->session().assembler().take());
   }
-}
-
-// What is new about the connections; returns the peers that are down since then.
-std::vector<PeerId> Transport::Impl::take_changes() {
-  std::vector<PeerId> lost;
-  for (auto& [peer, link] : links) {
-    for (const Channel channel : {Channel::kControl, Channel::kBulk}) {
-      Outbox& outbox = *link.outboxes[static_cast<size_t>(channel)];
-      const Outbox::Changes changes = outbox.take_changes();
-      if (changes.connected) {
-        link.session.sender(channel).rewind();
-        // Acknowledgements leave through the control outbox and may be lost with its connection.
-        if (channel == Channel::kControl) {
-          link.session.receiver(Channel::kControl).want_ack();
-          link.session.receiver(Channel::kBulk).want_ack();
-        }
-      }
-      if (changes.disconnected && !link.is_down) {
-        link.is_down = true;
-        lost.push_back(peer);
-      }
-    }
-    if (link.outboxes[0]->is_connected() && link.outboxes[1]->is_connected()) link.is_down = false;
-  }
-  for (const Knock* knock : {&hello, &refusal}) {
-    if (knock->outbox != nullptr) knock->outbox->take_changes();
-  }
-  return lost;
-}
-
-TimeUs Transport::Impl::next_deadline() const {
-  TimeUs deadline = kNever;
-  for (const auto& [peer, link] : links) {
-    if (!link.is_down) deadline = std::min(deadline, link.session.resend_at());
-  }
-  return deadline;
 }
 
 // ---- Transport ----
@@ -381,9 +272,8 @@ Result<std::unique_ptr<Transport>> Transport::create(const TransportOptions& opt
   FT_ASSIGN_OR_RETURN(impl->inboxes[1], Inbox::bind(&impl->context, bulk));
   for (int i = 0; i < kChannelCount; ++i) {
     const std::string& bound = impl->inboxes[i]->endpoint();
-    impl->endpoints[i] = options.advertise.empty()
-                             ? bound
-                             : make_endpoint(options.advertise, port_of(bound));
+    impl->endpoints[i] =
+        options.advertise.empty() ? bound : make_endpoint(options.advertise, port_of(bound));
   }
   return std::unique_ptr<Transport>(new Transport(std::move(impl)));
 }
@@ -394,39 +284,27 @@ const TrafficCounts& Transport::traffic() const { return impl_->traffic; }
 
 Status Transport::connect(PeerId peer, const std::string& control_endpoint,
                           const std::string& bulk_endpoint) {
-  if (peer == 0 || peer == impl_->envelope.self) {
+  const PeerId self = impl_->envelope.self;
+  if (peer == 0 || peer == self) {
     return invalid_error("%s: a peer that calls itself nobody, or us", control_endpoint.c_str());
   }
-  Link* link = impl_->find(peer);
-  if (link != nullptr && link->control_endpoint == control_endpoint &&
-      link->bulk_endpoint == bulk_endpoint) {
-    return Status();
+  if (Link* link = impl_->find(peer)) {
+    return link->connect(&impl_->context, self, control_endpoint, bulk_endpoint);
   }
-  if (link == nullptr && impl_->links.size() >= kPeersMax) {
+  if (impl_->links.size() >= kPeersMax) {
     return invalid_error("%s: cannot connect: %zu peers are connected already",
                          control_endpoint.c_str(), kPeersMax);
   }
-  const PeerId self = impl_->envelope.self;
-  FT_ASSIGN_OR_RETURN(auto control,
-                      Outbox::connect(&impl_->context,
-                                      {OutboxKind::kControl, self, peer, control_endpoint}));
-  FT_ASSIGN_OR_RETURN(auto bulk, Outbox::connect(&impl_->context,
-                                                 {OutboxKind::kBulk, self, peer, bulk_endpoint}));
-  if (link == nullptr) {
-    link = &impl_->links.emplace(peer, Link(impl_->make_session(peer))).first->second;
-  }
-  link->control_endpoint = control_endpoint;
-  link->bulk_endpoint = bulk_endpoint;
-  link->outboxes[0] = std::move(control);
-  link->outboxes[1] = std::move(bulk);
-  link->is_down = false;
+  Link link(peer, impl_->make_session(peer), &impl_->traffic);
+  FT_RETURN_IF_ERROR(link.connect(&impl_->context, self, control_endpoint, bulk_endpoint));
+  impl_->links.emplace(peer, std::move(link));
   return Status();
 }
 
 void Transport::disconnect(PeerId peer) {
   const Link* link = impl_->find(peer);
   if (link == nullptr) return;
-  if (link->session.is_used()) impl_->ended.insert(peer);
+  if (link->session().is_used()) impl_->ended.insert(peer);
   impl_->links.erase(peer);
 }
 
@@ -434,8 +312,8 @@ Status Transport::send_hello(const std::string& endpoint, const net::Hello& hell
   net::Control message;
   *message.mutable_hello() = hello;
   stamp(impl_->envelope, &message);
-  return impl_->knock(&impl_->hello, {OutboxKind::kHello, impl_->envelope.self, 0, endpoint},
-                      message);
+  const OutboxOptions options{OutboxKind::kHello, impl_->envelope.self, 0, endpoint};
+  return impl_->hello.send(&impl_->context, options, message);
 }
 
 void Transport::set_term(const RunId& run, uint64_t term) {
@@ -445,23 +323,19 @@ void Transport::set_term(const RunId& run, uint64_t term) {
   envelope.run = run;
   envelope.term = term;
   impl_->ended.clear();
-  // Peers hear that we have arrived before anything else of this term: what they have sent ahead of
-  // us comes again at once, what they send from now on does not.
-  for (auto& [peer, link] : impl_->links) {
-    link.session = impl_->make_session(peer);
-    impl_->pump_acks(&link);
-  }
+  for (auto& [peer, link] : impl_->links) link.begin(impl_->make_session(peer), envelope);
 }
 
 void Transport::send(PeerId to, net::Control message) {
   Link* link = impl_->find(to);
   if (link == nullptr) return;
   if (!is_sequenced(message)) {
-    impl_->send_unsequenced(link, std::move(message));
-  } else if (!link->session.send(std::move(message))) {
+    stamp(impl_->envelope, &message);
+    link->send_unsequenced(message);
+  } else if (!link->session().send(std::move(message))) {
     impl_->end(to, link);
   } else {
-    impl_->pump(link, monotonic_now_us());
+    link->pump(monotonic_now_us());
   }
 }
 
@@ -469,31 +343,24 @@ void Transport::send_bulk(PeerId to, const BulkName& name, ConstBufferPtr bytes,
                           Priority priority) {
   Link* link = impl_->find(to);
   if (link == nullptr) return;
-  if (!link->session.send_bulk(name, std::move(bytes), priority)) {
+  if (!link->session().send_bulk(name, std::move(bytes), priority)) {
     impl_->end(to, link);
   } else {
-    impl_->pump(link, monotonic_now_us());
+    link->pump(monotonic_now_us());
   }
 }
 
 int64_t Transport::bulk_bytes_pending(PeerId peer) const {
   const Link* link = impl_->find(peer);
-  return link == nullptr ? 0 : link->session.bulk_bytes_pending();
+  return link == nullptr ? 0 : link->session().bulk_bytes_pending();
 }
 
 bool Transport::poll(TimeUs deadline, int wake_fd, TransportHandler* handler) {
-  TimeUs now = monotonic_now_us();
-  impl_->pump_all(now);
-  std::vector<Outbox*> outboxes;
-  for (auto& [peer, link] : impl_->links) {
-    for (const auto& outbox : link.outboxes) outboxes.push_back(outbox.get());
-  }
-  for (const Knock* knock : {&impl_->hello, &impl_->refusal}) {
-    if (knock->outbox != nullptr) outboxes.push_back(knock->outbox.get());
-  }
+  impl_->pump_all();
   Inbox* const inboxes[] = {impl_->inboxes[0].get(), impl_->inboxes[1].get()};
+  const std::vector<Outbox*> outboxes = impl_->outboxes();
   const TimeUs until = std::min(deadline, impl_->next_deadline());
-  const bool woken = wait_for(inboxes, outboxes, wake_fd, until - now);
+  const bool woken = wait_for(inboxes, outboxes, wake_fd, until - monotonic_now_us());
 
   const std::vector<PeerId> lost = impl_->take_changes();
   ArrivedMessage arrived;
@@ -503,10 +370,10 @@ bool Transport::poll(TimeUs deadline, int wake_fd, TransportHandler* handler) {
   for (int i = 0; i < kBulkPerPoll && inboxes[1]->receive(&arrived); ++i) {
     impl_->receive_bulk(arrived, handler);
   }
-  impl_->pump_all(monotonic_now_us());
+  impl_->pump_all();
   for (const PeerId peer : lost) {
     const Link* link = impl_->find(peer);  // a callback may have disconnected it
-    if (link != nullptr && link->is_down) handler->on_disconnected(peer);
+    if (link != nullptr && link->is_down()) handler->on_disconnected(peer);
   }
   return woken;
 }
@@ -514,7 +381,7 @@ bool Transport::poll(TimeUs deadline, int wake_fd, TransportHandler* handler) {
 void Transport::flush(TimeUs deadline, TransportHandler* handler) {
   const auto is_pending = [](const auto& entry) {
     const Link& link = entry.second;
-    return !link.is_down && (!link.session.is_idle() || !link.unsequenced.empty());
+    return !link.is_down() && link.is_pending();
   };
   while (monotonic_now_us() < deadline &&
          std::any_of(impl_->links.begin(), impl_->links.end(), is_pending)) {

@@ -9,15 +9,16 @@
 // has reached it. The window of unacknowledged bytes is the credit: it bounds both sides' memory.
 //
 // Bulk frames leave in order of priority; within one priority in order of sending. One thread (the
-// reactor) owns the transport; nothing here blocks but poll() and flush(). ZeroMQ is behind socket.h;
-// CURVE keys will enter through TransportOptions.
+// reactor) owns the transport; nothing here blocks but poll() and flush(). ZeroMQ is behind
+// socket.h; CURVE keys will enter through TransportOptions.
 //
 // How a run begins, on both sides:
 //   central  on Hello: connect(stage); to begin a term: set_term(run, T), then send(Pause) to all.
-//   stage    send_hello() until a Pause comes. A Pause of a newer term (of any run, while the own run
-//            is all zero) is the only sequenced message delivered before its term is reached. Inside
-//            on_control(): connect(central), set_term(run, T), send(Inventory). Pause counts as frame
-//            0 of the term's stream; a node that does not follow it never acknowledges it.
+//   stage    send_hello() until a Pause comes. A Pause of a newer term (of any run, while the own
+//   run
+//            is all zero) is the only sequenced message delivered before its term is reached.
+//            Inside on_control(): connect(central), set_term(run, T), send(Inventory). Pause counts
+//            as frame 0 of the term's stream; a node that does not follow it never acknowledges it.
 // Frames of a peer that is not connected stay unacknowledged, too, until connect(). A peer that was
 // disconnected after frames had been exchanged is connected again only for unsequenced messages
 // until the next term: its streams cannot begin twice in one.
@@ -29,6 +30,7 @@
 #include "net/bulk.h"
 #include "net/message.pb.h"
 #include "net/peer_id.h"
+#include "net/traffic.h"
 #include "runtime/base/buffer.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/status.h"
@@ -41,27 +43,14 @@ struct TransportOptions {
   std::string advertise;  // host to tell peers instead of the bound one; empty: the bound one
 };
 
-// Bytes handed to ZeroMQ since start, headers included and resent ones again, by kind (DESIGN 7,
-// `finished`).
-struct TrafficCounts {
-  int64_t activations = 0;  // kActivation, kEvaluation
-  int64_t gradients = 0;
-  int64_t labels = 0;       // kLabels, kEvaluationLabels
-  int64_t replicas = 0;  // kSnapshot
-  int64_t model = 0;
-  int64_t control = 0;      // acknowledgements, heartbeats and Hellos, too
-  int64_t dropped_frames = 0;  // stale, foreign or malformed frames received
-  int64_t resent_frames = 0;
-};
-
 // Called from poll(), on its thread.
 class TransportHandler {
  public:
   virtual ~TransportHandler() = default;
   // A valid control message, each once and in order per stream; Hello, Refuse and Heartbeat as they
   // come, from anybody. (A Hello of another protocol version is answered here with a Refuse.)
-  // Here, in on_bulk() and in on_disconnected() the handler may call everything of the transport but
-  // poll() and flush(); in expected_bytes() nothing.
+  // Here, in on_bulk() and in on_disconnected() the handler may call everything of the transport
+  // but poll() and flush(); in expected_bytes() nothing.
   virtual void on_control(PeerId from, const net::Control& message) = 0;
   // The bytes that a transfer of this name from this peer must have, or -1 to refuse it. Asked
   // before memory is allocated.

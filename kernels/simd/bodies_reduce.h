@@ -13,13 +13,6 @@ float sum(const float* x, int64_t n) {
       n, [=](auto lanes, int64_t i, auto so_far) { return so_far + lanes.load(x + i); });
 }
 
-float sum_squares(const float* x, float center, int64_t n) {
-  return sum_elements(n, [=](auto lanes, int64_t i, auto so_far) {
-    const auto centered = lanes.load(x + i) - center;
-    return lanes.fma(centered, centered, so_far);
-  });
-}
-
 float dot(const float* a, const float* b, int64_t n) {
   return sum_elements(n, [=](auto lanes, int64_t i, auto so_far) {
     return lanes.fma(lanes.load(a + i), lanes.load(b + i), so_far);
@@ -39,27 +32,39 @@ float max_element(const float* x, int64_t n) {
   return result;
 }
 
-void normalize_sums(const float* x, const float* dy, float mean, float* sums, int64_t n) {
-  // One pass over both arrays: this loop is bound by memory.
+// Adds term(lanes, i) and term * weight(lanes, i) up in one pass: these loops are bound by memory.
+template <typename Term, typename Weight>
+FT_INLINE void two_sums(int64_t n, float* sums, Term term, Weight weight) {
   Vec plain[2] = {};
   Vec weighted[2] = {};
   int64_t i = 0;
   for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
     for (int64_t j = 0; j < 2; ++j) {
-      const Vec g = Wide::load(dy + i + j * kLanes);
-      plain[j] += g;
-      weighted[j] = Wide::fma(g, Wide::load(x + i + j * kLanes) - mean, weighted[j]);
+      const Vec value = term(Wide(), i + j * kLanes);
+      plain[j] += value;
+      weighted[j] = Wide::fma(value, weight(Wide(), i + j * kLanes), weighted[j]);
     }
   }
   Single::V plain_tail = {};
   Single::V weighted_tail = {};
   for (; i < n; ++i) {
-    const Single::V g = Single::load(dy + i);
-    plain_tail += g;
-    weighted_tail = Single::fma(g, Single::load(x + i) - mean, weighted_tail);
+    const Single::V value = term(Single(), i);
+    plain_tail += value;
+    weighted_tail = Single::fma(value, weight(Single(), i), weighted_tail);
   }
   sums[0] = sum_of_lanes(plain[0] + plain[1]) + plain_tail[0];
   sums[1] = sum_of_lanes(weighted[0] + weighted[1]) + weighted_tail[0];
+}
+
+void centered_sums(const float* x, float center, float* sums, int64_t n) {
+  const auto centered = [=](auto lanes, int64_t i) { return lanes.load(x + i) - center; };
+  two_sums(n, sums, centered, centered);
+}
+
+void normalize_sums(const float* x, const float* dy, float mean, float* sums, int64_t n) {
+  two_sums(
+      n, sums, [=](auto lanes, int64_t i) { return lanes.load(dy + i); },
+      [=](auto lanes, int64_t i) { return lanes.load(x + i) - mean; });
 }
 
 }  // namespace

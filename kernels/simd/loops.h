@@ -85,8 +85,9 @@ struct SgdFactors {
   /* Sum of x. Single precision in several lanes: call it on chunks of some thousand elements     \
      and add the results in double. */                                                            \
   X(float, sum, (const float* x, int64_t n), (x, n))                                              \
-  /* Sum of (x - center)^2; as for sum. */                                                        \
-  X(float, sum_squares, (const float* x, float center, int64_t n), (x, center, n))                \
+  /* sums[0] = sum of x - center, sums[1] = sum of (x - center)^2; as for sum. */                 \
+  X(void, centered_sums, (const float* x, float center, float* sums, int64_t n),                  \
+    (x, center, sums, n))                                                                         \
   /* Sum of a * b; as for sum. */                                                                 \
   X(float, dot, (const float* a, const float* b, int64_t n), (a, b, n))                           \
   /* Largest element; REQUIRES: n > 0. */                                                         \

@@ -134,6 +134,14 @@ void add_output(CLI::App* app, Options* o, Texts* t) {
       ->group(group);
 }
 
+// One JSON object on standard output; --progress json says the same, as for training.
+void add_json(CLI::App* app, Options* o, Texts* t) {
+  app->add_flag("--json", o->json, "As one JSON object");
+  app->add_option("--progress", t->progress)
+      ->check(CLI::IsMember(Choices{"auto", "bar", "lines", "json", "none"}))
+      ->group("");
+}
+
 Result<TimeUs> duration_option(const char* option, const std::string& text) {
   Result<TimeUs> duration = parse_duration(text);
   if (duration.ok()) return duration;
@@ -159,6 +167,7 @@ Status check_values(const Texts& t, Options* o) {
   for (const auto& mode : kModes) {
     if (t.progress == mode.name) o->progress = mode.mode;
   }
+  o->json = o->json || o->progress == ProgressMode::kJson;
   if (t.optimizer != "sgd") {
     return invalid_error("--optimizer %s: not available; use sgd", t.optimizer.c_str());
   }
@@ -320,7 +329,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       sub->add_option("--loss", t.loss, "cross-entropy or mse")
           ->check(CLI::IsMember(Choices{"cross-entropy", "mse"}));
       sub->add_option("--logits", o.logits, "Write the outputs of all samples as a .npy file");
-      sub->add_flag("--json", o.json, "As one JSON object");
+      add_json(sub, &o, &t);
       break;
     case Command::kExport:
     case Command::kReplay:
@@ -330,7 +339,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       } else {
         sub->add_option("--threads", o.threads, "Threads for kernels (all cores)")
             ->check(CLI::Range(1, kThreadsMax));
-        sub->add_flag("--json", o.json, "As one JSON object");
+        add_json(sub, &o, &t);
       }
       break;
     default:

@@ -95,12 +95,15 @@ TEST_CASE("batch normalization: outputs that nobody wants may be null") {
 }
 
 TEST_CASE("batch normalization: a mean far from 0 costs no accuracy") {
-  // 1000 + u / 8: single precision keeps 13 bits of u, so the true variance is that of the
-  // rounded numbers. Sums of squares in single precision would lose it altogether.
+  // 1000 + u / 8, and 1 more in the first third, so that chunks have different means. The true
+  // variance is that of the rounded numbers; sums of squares in single precision would lose it.
   const int64_t count = 50 * 31 * 33;
   std::vector<float> x = random_floats(3, 0, count, 0, 1);
   double mean = 0;
-  for (float& value : x) mean += static_cast<double>(value = 1000 + value / 8);
+  for (size_t i = 0; i < x.size(); ++i) {
+    x[i] = (i < x.size() / 3 ? 1001.0F : 1000.0F) + x[i] / 8;
+    mean += static_cast<double>(x[i]);
+  }
   mean /= static_cast<double>(count);
   double variance = 0;
   for (const float value : x) variance += (value - mean) * (value - mean);

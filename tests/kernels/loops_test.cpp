@@ -150,7 +150,9 @@ TEST_CASE("loops: known values, in every table") {
     t.clip_backward(x.data(), ones.data(), -2, 6, y.data(), 19);
     CHECK((y[7] == 0 && y[8] == 1 && y[14] == 1 && y[15] == 0 && y[16] == 0));
     CHECK(t.sum(ones.data(), 19) == 19);
-    CHECK(t.sum_squares(ones.data(), 3, 19) == 4 * 19);
+    float sums[2];
+    t.centered_sums(ones.data(), 3, sums, 19);
+    CHECK((sums[0] == -2 * 19 && sums[1] == 4 * 19));
     CHECK(t.dot(ones.data(), ones.data(), 19) == 19);
     CHECK(t.max_element(x.data() + 4, 14) == 8);
     // Two rows of 23 pairs: 0 1 2 ... 45, then the same plus 100.

@@ -81,6 +81,11 @@ TEST_CASE("average pool: what counts") {
   // The last window reaches 2 beyond the input, 1 beyond the padding: 8 and one 0 count.
   CHECK(OpRunner(row("AveragePool", x, 3, 3, {0, 1}, 1).with("count_include_pad", int64_t{1}), {})
             .forward({})[0] == std::vector<float>{4, 4});
+  OpCase standing = {.op = "AveragePool", .inputs = {varied({1, 1, 4, 1}, x)}};
+  standing.with("kernel_shape", Ints{3, 1}).with("strides", Ints{3, 1});
+  standing.with("pads", Ints{0, 0, 1, 0}).with("ceil_mode", int64_t{1});
+  standing.with("count_include_pad", int64_t{1});
+  CHECK(OpRunner(standing, {}).forward({})[0] == std::vector<float>{4, 4});
   CHECK(OpRunner(row("AveragePool", x, 3, 3, {0, 1}, 1), {}).forward({})[0] ==
         std::vector<float>{4, 8});
 }

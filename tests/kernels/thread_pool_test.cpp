@@ -33,6 +33,21 @@ TEST_CASE("thread pool: thousands of short jobs back to back, some after a pause
   }
 }
 
+TEST_CASE("thread pool: run() waits for the slowest task") {
+  ThreadPool pool(2);
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> arrived{0};
+  std::atomic<bool> slow_done{false};
+  pool.run(2, [&](int64_t) {
+    arrived.fetch_add(1);
+    while (arrived.load() < 2) std::this_thread::yield();
+    if (std::this_thread::get_id() == caller) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // far longer than a spin
+    slow_done.store(true);
+  });
+  CHECK(slow_done.load());
+}
+
 TEST_CASE("thread pool: one thread means the caller") {
   ThreadPool pool(1);
   const auto caller = std::this_thread::get_id();

@@ -1,11 +1,11 @@
-// The bulk header: what is written is read, byte for byte as docs/wire.md says, and nothing else is.
+// The bulk header: what is written is read, byte for byte as docs/wire.md says, and nothing else
+// is.
 
 #include "net/bulk.h"
 
 #include <cstring>
-#include <vector>
-
 #include <doctest/doctest.h>
+#include <vector>
 
 #include "tests/net/draw.h"
 
@@ -20,8 +20,8 @@ BulkHeader sample() {
   header.term = 0x1112131415161718;
   header.sender = 0x2122232425262728;
   header.sequence = 0x3132333435363738;
-  header.name = {BulkKind::kSnapshot, 0x4142434445464748, 0x51525354, 0x61626364,
-                 0x7172737475767778, 0x0102030405060708};
+  header.name = {BulkKind::kSnapshot, 0x4142434445464748, 0x51525354,
+                 0x61626364,          0x7172737475767778, 0x0102030405060708};
   header.total_bytes = 1000;
   header.offset = 300;
   header.chunk_bytes = 700;
@@ -91,7 +91,7 @@ TEST_CASE("bulk: sizes that contradict each other are refused") {
   CHECK(!refuses(with_sizes(0, 0, 0)));
   CHECK(!refuses(with_sizes(kTransferBytesMax, kTransferBytesMax - kChunkBytesMax,
                             static_cast<int32_t>(kChunkBytesMax))));
-  CHECK(refuses(with_sizes(1000, 0, 0)));     // an empty chunk of something
+  CHECK(refuses(with_sizes(1000, 0, 0)));  // an empty chunk of something
   CHECK(refuses(with_sizes(0, 1, 0)));
   CHECK(refuses(with_sizes(1000, 301, 700)));  // beyond the end
   CHECK(refuses(with_sizes(1000, -1, 700)));
@@ -132,15 +132,15 @@ TEST_CASE("bulk: truncated and damaged headers never come out inconsistent") {
     const Result<BulkHeader> read = decode_bulk_header(bytes, 700);
     if (!read.ok()) continue;
     ++accepted;
-    const bool consistent = read->chunk_bytes == 700 && read->offset >= 0 &&
-                            read->offset + 700 <= read->total_bytes &&
-                            read->total_bytes <= kTransferBytesMax && read->sender != 0 &&
-                            read->name.kind >= BulkKind::kActivation &&
-                            read->name.kind <= BulkKind::kModel;
+    const bool consistent =
+        read->chunk_bytes == 700 && read->offset >= 0 && read->offset + 700 <= read->total_bytes &&
+        read->total_bytes <= kTransferBytesMax && read->sender != 0 &&
+        read->name.kind >= BulkKind::kActivation && read->name.kind <= BulkKind::kModel;
     REQUIRE(consistent);
     REQUIRE(encode(*read) == bytes);  // nothing in it was ignored
   }
-  CHECK(accepted > 1000);  // flips in run, term, sender, sequence and name are the streams' business
+  CHECK(accepted >
+        1000);  // flips in run, term, sender, sequence and name are the streams' business
 }
 
 }  // namespace ft

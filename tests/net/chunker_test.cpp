@@ -3,9 +3,8 @@
 #include "net/chunker.h"
 
 #include <algorithm>
-#include <vector>
-
 #include <doctest/doctest.h>
+#include <vector>
 
 #include "net/assembler.h"
 #include "tests/net/draw.h"
@@ -23,9 +22,7 @@ BufferPtr filled(size_t size, int seed) {
   return buffer;
 }
 
-bool same(const Buffer& a, const Buffer& b) {
-  return std::ranges::equal(a.bytes(), b.bytes());
-}
+bool same(const Buffer& a, const Buffer& b) { return std::ranges::equal(a.bytes(), b.bytes()); }
 
 BulkHeader header_of(const Chunk& chunk) {
   BulkHeader header;

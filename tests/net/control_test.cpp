@@ -3,10 +3,9 @@
 #include "net/control.h"
 
 #include <cmath>
+#include <doctest/doctest.h>
 #include <limits>
 #include <vector>
-
-#include <doctest/doctest.h>
 
 #include "tests/net/draw.h"
 

@@ -1,12 +1,10 @@
 // Strangers at the inboxes: raw ZeroMQ and raw TCP. Whatever they send is dropped and counted, and
 // the others' messages go on.
 
-#include <cstring>
-
 #include <arpa/inet.h>
+#include <cstring>
 #include <sys/socket.h>
 #include <unistd.h>
-
 #include <zmq.hpp>
 
 #include "net/control.h"
@@ -54,8 +52,7 @@ std::string noise(Draw* draw, size_t size) {
 }
 
 bool drops(Node* node, int64_t count) {
-  return run_until({node},
-                   [&] { return node->transport().traffic().dropped_frames >= count; });
+  return run_until({node}, [&] { return node->transport().traffic().dropped_frames >= count; });
 }
 
 std::string encoded(const net::Control& body, PeerId sender, uint64_t term = 1) {
@@ -173,12 +170,12 @@ TEST_CASE("hostile: chunks of a connected peer that contradict each other are re
     stranger.send({head, std::string(static_cast<size_t>(count), 'x')});
   };
   node.expected_hook = [](PeerId, const BulkHeader&) { return 100; };
-  send_chunk(100, 10, 10);                  // no beginning
-  send_chunk(kTransferBytesMax, 0, 10);     // not what is expected: nothing is allocated
+  send_chunk(100, 10, 10);               // no beginning
+  send_chunk(kTransferBytesMax, 0, 10);  // not what is expected: nothing is allocated
   send_chunk(100, 0, 50);
-  send_chunk(100, 0, 50);                   // begins twice
-  send_chunk(200, 50, 50);                  // another total
-  send_chunk(100, 50, 50);                  // at last
+  send_chunk(100, 0, 50);   // begins twice
+  send_chunk(200, 50, 50);  // another total
+  send_chunk(100, 50, 50);  // at last
   CHECK(run_until({&node}, [&] { return node.bulk.size() == 1; }));
   CHECK(node.transport().traffic().dropped_frames == 4);
 }

@@ -3,14 +3,13 @@
 // A node for transport tests: a transport and everything its handler was told. Tests poll all nodes
 // in turn in one thread until something holds, or fail after a generous time.
 
+#include <doctest/doctest.h>
 #include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <doctest/doctest.h>
 
 #include "net/transport.h"
 
@@ -76,7 +75,7 @@ class Node : public TransportHandler {
 
 // Polls until `holds`; returns whether it came to hold.
 inline bool run_until(std::initializer_list<Node*> nodes, const std::function<bool()>& holds,
-                      TimeUs patience = 30 * kSecondUs) {
+                      TimeUs patience = 120 * kSecondUs) {
   const TimeUs deadline = monotonic_now_us() + patience;
   while (!holds()) {
     if (monotonic_now_us() > deadline) return false;
@@ -87,7 +86,8 @@ inline bool run_until(std::initializer_list<Node*> nodes, const std::function<bo
 
 // For "nothing more happens".
 inline void run_for(std::initializer_list<Node*> nodes, TimeUs duration) {
-  run_until(nodes, [] { return false; }, duration);
+  run_until(
+      nodes, [] { return false; }, duration);
 }
 
 inline net::Control heartbeat(int64_t version) {

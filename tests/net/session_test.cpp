@@ -2,9 +2,8 @@
 
 #include "net/session.h"
 
-#include <vector>
-
 #include <doctest/doctest.h>
+#include <vector>
 
 namespace ft {
 namespace {

@@ -5,9 +5,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
-
 #include <doctest/doctest.h>
+#include <vector>
 
 #include "tests/net/draw.h"
 

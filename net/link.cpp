@@ -1,0 +1,95 @@
+#include "net/link.h"
+
+#include <utility>
+
+namespace ft {
+namespace {
+
+constexpr size_t kUnsequencedMax = 16;
+constexpr Channel kChannels[] = {Channel::kControl, Channel::kBulk};
+
+}  // namespace
+
+Status Link::connect(SocketContext* context, PeerId self, const std::string& control_endpoint,
+                     const std::string& bulk_endpoint) {
+  if (endpoints_[0] == control_endpoint && endpoints_[1] == bulk_endpoint) return Status();
+  FT_ASSIGN_OR_RETURN(auto control, Outbox::connect(context, {OutboxKind::kControl, self, peer_,
+                                                              control_endpoint}));
+  FT_ASSIGN_OR_RETURN(auto bulk,
+                      Outbox::connect(context, {OutboxKind::kBulk, self, peer_, bulk_endpoint}));
+  endpoints_[0] = control_endpoint;
+  endpoints_[1] = bulk_endpoint;
+  outboxes_[0] = std::move(control);
+  outboxes_[1] = std::move(bulk);
+  is_down_ = false;
+  return Status();
+}
+
+void Link::begin(Session session, const Envelope& envelope) {
+  session_ = std::move(session);
+  pump_acks(envelope);
+}
+
+bool Link::hand_over(Channel channel, const Frame& frame) {
+  if (!outbox(channel).send(frame)) return false;
+  traffic_->count_sent(frame);
+  return true;
+}
+
+void Link::send_unsequenced(const net::Control& message) {
+  Frame frame{encode_control(message)};
+  if (hand_over(Channel::kControl, frame) || message.has_heartbeat()) return;
+  if (unsequenced_.size() >= kUnsequencedMax) unsequenced_.pop_front();
+  unsequenced_.push_back(std::move(frame));
+}
+
+void Link::pump_acks(const Envelope& envelope) {
+  if (session_.is_ended()) return;
+  for (const Channel channel : kChannels) {
+    ReceiveStream& stream = session_.receiver(channel);
+    if (!stream.is_ack_wanted()) continue;
+    net::Control message;
+    message.mutable_ack()->set_channel(static_cast<int32_t>(channel));
+    message.mutable_ack()->set_next(stream.next());
+    stamp(envelope, &message);
+    if (!hand_over(Channel::kControl, Frame{encode_control(message)})) return;
+    stream.ack_sent();
+  }
+}
+
+void Link::pump(TimeUs now) {
+  while (!unsequenced_.empty() && hand_over(Channel::kControl, unsequenced_.front())) {
+    unsequenced_.pop_front();
+  }
+  for (const Channel channel : kChannels) {
+    if (!outbox(channel).is_connected()) continue;
+    SendStream& stream = session_.sender(channel);
+    stream.resend_overdue(now);
+    for (;;) {
+      const Frame* frame = session_.next(channel);
+      if (frame == nullptr || !hand_over(channel, *frame)) break;
+      if (stream.sent(now)) ++traffic_->resent_frames;
+    }
+  }
+}
+
+bool Link::take_changes() {
+  const bool was_down = is_down_;
+  for (const Channel channel : kChannels) {
+    const Outbox::Changes changes = outbox(channel).take_changes();
+    if (changes.disconnected) is_down_ = true;
+    if (!changes.connected) continue;
+    session_.sender(channel).rewind();
+    if (channel != Channel::kControl) continue;
+    // Acknowledgements leave through the control outbox and may be lost with its connection.
+    session_.receiver(Channel::kControl).want_ack();
+    session_.receiver(Channel::kBulk).want_ack();
+  }
+  const bool went_down = is_down_ && !was_down;
+  if (outbox(Channel::kControl).is_connected() && outbox(Channel::kBulk).is_connected()) {
+    is_down_ = false;
+  }
+  return went_down;
+}
+
+}  // namespace ft

@@ -1,0 +1,58 @@
+#pragma once
+
+// Link: one connected peer: an outbox per channel, and the current term's session. It moves frames
+// from the session to the outboxes; what arrives is the transport's business.
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "net/session.h"
+#include "net/socket.h"
+#include "net/traffic.h"
+
+namespace ft {
+
+class Link {
+ public:
+  Link(PeerId peer, Session session, TrafficCounts* traffic)
+      : peer_(peer), session_(std::move(session)), traffic_(traffic) {}
+
+  // Opens both outboxes, in place of older ones; the same endpoints again change nothing.
+  // Errors: kInvalid, a malformed endpoint; then nothing has changed.
+  Status connect(SocketContext* context, PeerId self, const std::string& control_endpoint,
+                 const std::string& bulk_endpoint);
+
+  Session& session() { return session_; }
+  const Session& session() const { return session_; }
+  // A new term. The peer hears that we have arrived before anything else of it: what it has sent
+  // ahead of us comes again at once, what it sends from now on does not.
+  void begin(Session session, const Envelope& envelope);
+
+  // Refuse and the like, stamped. A heartbeat that cannot leave now is dropped: it says nothing
+  // later.
+  void send_unsequenced(const net::Control& message);
+  // Hands over what may leave. `envelope` stamps acknowledgements.
+  void pump_acks(const Envelope& envelope);
+  void pump(TimeUs now);
+
+  // Looks at both connections; returns true once when one was closed or refused.
+  bool take_changes();
+  bool is_down() const { return is_down_; }
+  // Something waits to be sent or acknowledged.
+  bool is_pending() const { return !session_.is_idle() || !unsequenced_.empty(); }
+  Outbox& outbox(Channel channel) const { return *outboxes_[static_cast<size_t>(channel)]; }
+
+ private:
+  bool hand_over(Channel channel, const Frame& frame);
+
+  PeerId peer_;
+  std::string endpoints_[kChannelCount];
+  std::unique_ptr<Outbox> outboxes_[kChannelCount];
+  std::deque<Frame> unsequenced_;
+  Session session_;
+  TrafficCounts* traffic_;
+  bool is_down_ = false;
+};
+
+}  // namespace ft
