@@ -29,8 +29,7 @@ void backward(const BinaryRow& row, const float* grad_y, float* grad_input) {
 }  // namespace
 
 Result<KernelPlan> make_add(const OpRequest& request) {
-  return make_binary(request,
-                     {.forward = forward, .backward_a = backward, .backward_b = backward});
+  return make_binary(request, {.forward = forward, .backward_a = backward, .backward_b = backward});
 }
 
 }  // namespace ft

@@ -1,8 +1,8 @@
 #pragma once
 
-// Walks a row-major tensor along one axis: for softmax and its kind, whose results need all elements
-// on a line of that axis. Element i of a line lies i * inner floats behind its first one; lines that
-// are neighbours in memory are handled together, as columns of a tile.
+// Walks a row-major tensor along one axis: for softmax and its kind, whose results need all
+// elements on a line of that axis. Element i of a line lies i * inner floats behind its first one;
+// lines that are neighbours in memory are handled together, as columns of a tile.
 
 #include <algorithm>
 #include <cstdint>

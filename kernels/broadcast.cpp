@@ -108,9 +108,8 @@ class BinaryKernel final : public Kernel {
             b_.varies_in_row, count};
   }
 
-  void gradient(const BackwardArgs& args,
-                void (*terms)(const BinaryRow&, const float*, float*), const Operand& operand,
-                const Reduction& sum, float* out) const {
+  void gradient(const BackwardArgs& args, void (*terms)(const BinaryRow&, const float*, float*),
+                const Operand& operand, const Reduction& sum, float* out) const {
     const float* a = static_cast<const float*>(args.inputs[0]);
     const float* b = static_cast<const float*>(args.inputs[1]);
     const float* grad_y = args.grad_outputs[0];

@@ -14,8 +14,8 @@
 namespace ft {
 namespace {
 
-constexpr uint64_t kBlock = 4;       // random numbers of one counter
-constexpr int kEpochShift = 40;      // batches are numbered below 2^40
+constexpr uint64_t kBlock = 4;   // random numbers of one counter
+constexpr int kEpochShift = 40;  // batches are numbered below 2^40
 
 // Which axis counts the rows of a batch: maps of rank 3 and more are CNHW here (the op table says
 // LayoutRule::kFeatureMap, whose importer makes it so), matrices have the batch first.
@@ -67,12 +67,12 @@ class DropoutKernel final : public Kernel {
   void apply_run(const float* source, float* target, uint64_t first, uint64_t row,
                  const StepId& step) const {
     const RandomKey key = {step.seed, RandomPurpose::kDropout, node_};
-    const uint64_t counter_high = (static_cast<uint64_t>(step.epoch) << kEpochShift) ^
-                                  static_cast<uint64_t>(step.batch);
+    const uint64_t counter_high =
+        (static_cast<uint64_t>(step.epoch) << kEpochShift) ^ static_cast<uint64_t>(step.batch);
     const uint64_t last = first + static_cast<uint64_t>(shape_.run);
     for (uint64_t element = first; element < last;) {
-      const auto bits = random_block(key, counter_high,
-                                     row * shape_.blocks_per_row() + element / kBlock);
+      const auto bits =
+          random_block(key, counter_high, row * shape_.blocks_per_row() + element / kBlock);
       const uint64_t block_last = std::min(last, (element / kBlock + 1) * kBlock);
       for (; element < block_last; ++element, ++source, ++target) {
         const bool is_kept = uniform_float(bits[element % kBlock]) >= ratio_;

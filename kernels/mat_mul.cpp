@@ -51,8 +51,8 @@ class MatrixKernel final : public Kernel {
 
 // Which matrix of an operand each matrix of Y uses, and the other way round.
 struct Pairing {
-  std::vector<int64_t> used;                 // by matrix of Y
-  std::vector<std::vector<int64_t>> users;   // by matrix of the operand, ascending
+  std::vector<int64_t> used;                // by matrix of Y
+  std::vector<std::vector<int64_t>> users;  // by matrix of the operand, ascending
 
   Pairing(const Shape& operand, const Shape& y) {
     const int missing = y.rank() - operand.rank();

@@ -12,8 +12,8 @@ int64_t optimizer_state_slots(const OptimizerOptions& options) {
 }
 
 void optimizer_step(const OptimizerOptions& options, int64_t count, const float* weights,
-                    const float* gradient, const float* state, float* weights_out,
-                    float* new_state, ThreadPool* pool) {
+                    const float* gradient, const float* state, float* weights_out, float* new_state,
+                    ThreadPool* pool) {
   const bool has_velocity = optimizer_state_slots(options) > 0;
   FT_CHECK(!has_velocity || (state != nullptr && new_state != nullptr));
   const SgdFactors factors = {.learning_rate = options.learning_rate,

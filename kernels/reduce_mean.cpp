@@ -1,5 +1,5 @@
-// ReduceMean: y = mean of x over `axes` (all of them if not given); keepdims (1 unless given) leaves
-// dimensions of 1. With M elements to a mean:
+// ReduceMean: y = mean of x over `axes` (all of them if not given); keepdims (1 unless given)
+// leaves dimensions of 1. With M elements to a mean:
 //   dx = dy / M, repeated along the axes
 // https://onnx.ai/onnx/operators/onnx__ReduceMean.html
 
@@ -98,8 +98,8 @@ Result<KernelPlan> make_reduce_mean(const OpRequest& request) {
   const int64_t outputs = y.element_count();
   const MergedAxes merged = merge_axes({x.dims().begin(), x.dims().end()}, labels, kKept);
   KernelPlan plan;
-  plan.kernel = std::make_unique<ReduceMeanKernel>(
-      merged, outputs, outputs == 0 ? 0 : x.element_count() / outputs);
+  plan.kernel = std::make_unique<ReduceMeanKernel>(merged, outputs,
+                                                   outputs == 0 ? 0 : x.element_count() / outputs);
   plan.outputs = {{DType::kFloat32, y}};
   plan.flops = static_cast<double>(x.element_count());
   return plan;

@@ -2,8 +2,8 @@
 
 // Sums over some axes of a row-major tensor whose elements are computed on the fly:
 //   out[k] = sum over s of term(k, s),  k over the kept axes, s over the summed ones.
-// A row is a run along the last axis. The order of additions is fixed by the shape: single precision
-// over a chunk, double precision over the chunks.
+// A row is a run along the last axis. The order of additions is fixed by the shape: single
+// precision over a chunk, double precision over the chunks.
 
 #include <algorithm>
 #include <cstdint>

@@ -1,6 +1,5 @@
-// Transpose: y[i_perm[0], i_perm[1], ...] = x[i_0, i_1, ...]; the axes are reversed unless `perm` is
-// given. dx = dy, transposed back.
-// https://onnx.ai/onnx/operators/onnx__Transpose.html
+// Transpose: y[i_perm[0], i_perm[1], ...] = x[i_0, i_1, ...]; the axes are reversed unless `perm`
+// is given. dx = dy, transposed back. https://onnx.ai/onnx/operators/onnx__Transpose.html
 //
 // Axes that stay neighbours are merged first, which leaves few shapes: nothing to do (a view),
 // blocks to copy ({C, N, H W} <-> {N, C, H W}), and planes to turn, tile by tile.
@@ -97,8 +96,8 @@ class Mover {
       return;
     }
     // The input's last axis, wherever it stands in the output.
-    const auto last = std::find_if(axes.begin(), axes.end(),
-                                   [](const Axis& axis) { return axis.x_stride == 1; });
+    const auto last =
+        std::find_if(axes.begin(), axes.end(), [](const Axis& axis) { return axis.x_stride == 1; });
     rows_ = *last;
     axes.erase(last);
     outer_ = axes;
@@ -119,8 +118,7 @@ class Mover {
     parallel_for_rows(pool, count * bands, columns_.dim * kTile, [&](int64_t index) {
       const Offsets at = offsets(index / bands);
       const int64_t row = index % bands * kTile;
-      turn_band(x + at.x + row, y + at.y + row * rows_.y_stride,
-                std::min(kTile, rows_.dim - row));
+      turn_band(x + at.x + row, y + at.y + row * rows_.y_stride, std::min(kTile, rows_.dim - row));
     });
   }
 

@@ -34,8 +34,8 @@ class UnaryKernel final : public Kernel {
     float* dx = args.grad_inputs[0];
     if (dx == nullptr) return;
     const float* dy = args.grad_outputs[0];
-    const float* saved = static_cast<const float*>(saved_ == Saved::kInput ? args.inputs[0]
-                                                                           : args.outputs[0]);
+    const float* saved =
+        static_cast<const float*>(saved_ == Saved::kInput ? args.inputs[0] : args.outputs[0]);
     parallel_for_elements(args.pool, count_, [&](int64_t first, int64_t last) {
       backward_(saved + first, dy + first, dx + first, last - first);
     });

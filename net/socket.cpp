@@ -126,7 +126,8 @@ Result<std::unique_ptr<Inbox>> Inbox::bind(SocketContext* context, const InboxOp
     socket.set(zmq::sockopt::maxmsgsize, options.part_bytes_max);
     socket.set(zmq::sockopt::rcvhwm, options.frames_max);
     socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
-    // A peer that connects anew is heard at once, though its old connection may look alive.
+    // A peer that connects anew is heard at once, though its old connection may look alive. What
+    // that one still holds comes under a made-up id: dropped here, resent there.
     socket.set(zmq::sockopt::router_handover, true);
     // The connections of machines that went away without a word are closed some day.
     socket.set(zmq::sockopt::tcp_keepalive, 1);

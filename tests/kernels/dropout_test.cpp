@@ -37,7 +37,8 @@ TEST_CASE("dropout: kept elements are scaled, about the right share is dropped")
     const auto count = static_cast<double>(y.size());
     CHECK(dropped + std::count(y.begin(), y.end(), 1.0F / (1.0F - ratio)) ==
           static_cast<int64_t>(y.size()));
-    CHECK(std::abs(static_cast<double>(dropped) - ratio * count) < 5 * std::sqrt(count * ratio * (1 - ratio)));
+    CHECK(std::abs(static_cast<double>(dropped) - ratio * count) <
+          5 * std::sqrt(count * ratio * (1 - ratio)));
   }
 }
 

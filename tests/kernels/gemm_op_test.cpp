@@ -23,16 +23,17 @@ TEST_CASE("gemm: gradients for every pair of transpositions, with alpha and beta
       const Shape b = transpose_b != 0 ? Shape{11, 13} : Shape{13, 11};
       check_gradient(gemm_case({a, b, {11}}, transpose_a, transpose_b), kLinearGradient);
       check_gradient(gemm_case({a, b}, transpose_a, transpose_b), kLinearGradient);
-      check_gradient(
-          gemm_case({a, b, {7, 1}}, transpose_a, transpose_b).with("alpha", 0.5F).with("beta", 3.0F),
-          kLinearGradient);
+      check_gradient(gemm_case({a, b, {7, 1}}, transpose_a, transpose_b)
+                         .with("alpha", 0.5F)
+                         .with("beta", 3.0F),
+                     kLinearGradient);
     }
   }
 }
 
 TEST_CASE("gemm: gradients of every form of C") {
-  for (const Shape& c : {Shape{}, Shape{1}, Shape{11}, Shape{1, 11}, Shape{7, 1}, Shape{7, 11},
-                         Shape{1, 1}}) {
+  for (const Shape& c :
+       {Shape{}, Shape{1}, Shape{11}, Shape{1, 11}, Shape{7, 1}, Shape{7, 11}, Shape{1, 1}}) {
     CAPTURE(to_string(c));
     check_gradient(gemm_case({{7, 13}, {13, 11}, c}).with("beta", -2.0F), kLinearGradient);
   }

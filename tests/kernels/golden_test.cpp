@@ -18,8 +18,8 @@ namespace {
 using nlohmann::json;
 
 // Cases for operators that do not exist here yet. What is neither here nor in the table fails.
-const std::set<std::string> kNotHere = {"Elu", "Erf", "LayerNormalization", "Pow", "ReduceSum",
-                                        "Sqrt"};
+const std::set<std::string> kNotHere = {"Elu", "Erf",       "LayerNormalization",
+                                        "Pow", "ReduceSum", "Sqrt"};
 constexpr float kTolerance = 1e-5F;  // of a tensor's largest element
 
 std::string read_golden(const std::string& name) {
@@ -136,8 +136,8 @@ class GoldenCase {
       difference = std::isnan(d) ? INFINITY : std::max(difference, d);
     }
     CHECK_MESSAGE(difference <= kTolerance * std::max(largest, 0.1F),
-                  what << " " << index << " differs by " << difference << ", its largest element is "
-                       << largest);
+                  what << " " << index << " differs by " << difference
+                       << ", its largest element is " << largest);
   }
 
   const json& golden_;

@@ -171,8 +171,8 @@ class GradientCheck {
                              << numeric << ", tolerance " << tolerance);
     }
     CHECK_MESSAGE(static_cast<double>(thrown_away) <= kThrownAwayMax * probes.size(),
-                  case_.op << ", input " << input << ": " << thrown_away << " of "
-                           << probes.size() << " probes straddle a kink; use a smaller step");
+                  case_.op << ", input " << input << ": " << thrown_away << " of " << probes.size()
+                           << " probes straddle a kink; use a smaller step");
   }
 
   const OpCase& case_;

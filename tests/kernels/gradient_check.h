@@ -8,8 +8,8 @@
 // A plain sum in place of P would hide errors that cancel. L is added up in double; what remains is
 // the rounding of float32 outputs, which the tolerance knows.
 //
-// For functions with kinks (relu at 0), few elements move at once, and a probe that straddles a kink
-// is thrown away: it changes when h is halved.
+// For functions with kinks (relu at 0), few elements move at once, and a probe that straddles a
+// kink is thrown away: it changes when h is halved.
 //
 // Along the way: nothing is left unwritten (NaN), and the same bits come out with three threads, in
 // place, and with one gradient wanted at a time.

@@ -62,8 +62,8 @@ std::vector<float> random_floats(uint64_t seed, uint32_t stream, int64_t count, 
                                  float high) {
   std::vector<float> values(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
-    const auto block = random_block({seed, RandomPurpose::kSynthetic, stream}, 0,
-                                    static_cast<uint64_t>(i));
+    const auto block =
+        random_block({seed, RandomPurpose::kSynthetic, stream}, 0, static_cast<uint64_t>(i));
     values[static_cast<size_t>(i)] = low + (high - low) * uniform_float(block[0]);
   }
   return values;

@@ -65,7 +65,7 @@ class OpRunner::Array {
     return {first, first + size() / sizeof(float)};
   }
   void check_unchanged(const std::vector<float>& values) const {
-    const bool same = std::memcmp(buffer_.data(), values.data(), size()) == 0;
+    const bool same = size() == 0 || std::memcmp(buffer_.data(), values.data(), size()) == 0;
     CHECK_MESSAGE(same, "a kernel wrote to memory that it may only read");
   }
 
@@ -97,10 +97,10 @@ OpRunner::OpRunner(const OpCase& op_case, const RunOptions& options)
     const CaseInput& input = case_.inputs[i];
     const bool is_random = input.role != InputRole::kAbsent && input.floats.empty() &&
                            input.type.dtype == DType::kFloat32;
-    inputs_.push_back(is_random ? random_floats(case_.seed, static_cast<uint32_t>(i),
-                                                input.type.shape.element_count(), input.low,
-                                                input.high)
-                                : input.floats);
+    inputs_.push_back(is_random
+                          ? random_floats(case_.seed, static_cast<uint32_t>(i),
+                                          input.type.shape.element_count(), input.low, input.high)
+                          : input.floats);
   }
 }
 
@@ -125,8 +125,8 @@ Tensors OpRunner::forward(const Tensors& replaced) {
     input_arrays_.push_back(std::make_unique<Array>(is_replaced ? replaced[i] : inputs_[i]));
     const bool is_int = input.type.dtype == DType::kInt64;
     inputs.push_back(input.role == InputRole::kAbsent ? nullptr
-                     : is_int ? static_cast<const void*>(input.ints.data())
-                              : input_arrays_.back()->data());
+                     : is_int                         ? static_cast<const void*>(input.ints.data())
+                                                      : input_arrays_.back()->data());
   }
   for (const TensorType& type : plan_.outputs) {
     output_arrays_.push_back(std::make_unique<Array>(type.bytes()));
@@ -161,8 +161,8 @@ Tensors OpRunner::backward(const std::vector<float>& grad_output, const std::vec
   std::vector<const void*> inputs;
   std::vector<const void*> outputs;
   for (size_t i = 0; i < input_arrays_.size(); ++i) {
-    const bool is_saved = (plan_.saved_inputs >> i & 1U) != 0 &&
-                          case_.inputs[i].role != InputRole::kAbsent;
+    const bool is_saved =
+        (plan_.saved_inputs >> i & 1U) != 0 && case_.inputs[i].role != InputRole::kAbsent;
     inputs.push_back(is_saved ? input_arrays_[i]->data() : nullptr);
   }
   for (size_t i = 0; i < output_arrays_.size(); ++i) {

@@ -35,7 +35,8 @@ TEST_CASE("reshape: 0 keeps, -1 takes the rest") {
 }
 
 TEST_CASE("reshape: what does not fit is told with its numbers") {
-  CHECK(message_of(view("Reshape", {6, 5}, {4, -1})) == "30 elements (6x5) do not fit shape [4, -1]");
+  CHECK(message_of(view("Reshape", {6, 5}, {4, -1})) ==
+        "30 elements (6x5) do not fit shape [4, -1]");
   CHECK(message_of(view("Reshape", {6, 5}, {7, 5})) == "30 elements (6x5) do not fit shape [7, 5]");
   CHECK(message_of(view("Reshape", {6, 5}, {6, 5, 0})) ==
         "shape [6, 5, 0] keeps dimension 2, which 6x5 does not have");
@@ -49,7 +50,8 @@ TEST_CASE("reshape: what does not fit is told with its numbers") {
 
 TEST_CASE("reshape: a computed shape is refused") {
   const OpCase computed = {.op = "Reshape", .inputs = {varied({6}), varied({2})}};
-  CHECK(message_of(computed) == "input 'shape' must be a constant; here it is computed by the model");
+  CHECK(message_of(computed) ==
+        "input 'shape' must be a constant; here it is computed by the model");
 }
 
 TEST_CASE("reshape: allowzero") {
