@@ -12,13 +12,14 @@
 // reactor) owns the transport; nothing here blocks but poll() and flush(). ZeroMQ is behind
 // socket.h; CURVE keys will enter through TransportOptions.
 //
-// How a run begins, on both sides:
-//   central  on Hello: connect(stage); to begin a term: set_term(run, T), then send(Pause) to all.
-//   stage    send_hello() until a Pause comes. A Pause of a newer term (of any run, while the own
-//   run
-//            is all zero) is the only sequenced message delivered before its term is reached.
-//            Inside on_control(): connect(central), set_term(run, T), send(Inventory). Pause counts
-//            as frame 0 of the term's stream; a node that does not follow it never acknowledges it.
+// How a run begins. Central, on a Hello: connect(stage); to begin a term: set_term(run, T), then
+// send(Pause) to all. A stage repeats send_hello() until a Pause comes and inside on_control() does
+// connect(central), set_term(run, T), send(Inventory).
+//
+// A Pause of a newer term (of any run, while the own one is all zero) is the only sequenced message
+// that is delivered before its term is reached. It counts as frame 0 of that term's stream; a node
+// that does not follow it never acknowledges it and is not told again.
+//
 // Frames of a peer that is not connected stay unacknowledged, too, until connect(). A peer that was
 // disconnected after frames had been exchanged is connected again only for unsequenced messages
 // until the next term: its streams cannot begin twice in one.

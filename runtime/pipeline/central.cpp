@@ -164,13 +164,16 @@ void Central::expect_answers() {
 }
 
 bool Central::all_answered() const {
-  return std::all_of(devices_.begin(), devices_.end(),
-                     [](const auto& entry) { return entry.second.answered; });
+  return std::all_of(devices_.begin(), devices_.end(), [](const auto& entry) {
+    return entry.second.answered || !entry.second.member;
+  });
 }
 
 std::vector<PeerId> Central::in_order() const {
   std::vector<PeerId> order;
-  for (const auto& [peer, device] : devices_) order.push_back(peer);
+  for (const auto& [peer, device] : devices_) {
+    if (device.member) order.push_back(peer);
+  }
   std::sort(order.begin(), order.end(),
             [this](PeerId a, PeerId b) { return devices_.at(a).joined < devices_.at(b).joined; });
   return order;
@@ -479,7 +482,9 @@ void Central::stop(const Status& status) {
 }
 
 void Central::send_all(const net::Control& message) {
-  for (const PeerId peer : in_order()) send(peer, message);
+  for (const PeerId peer : in_order()) {
+    if (devices_.at(peer).member) send(peer, message);
+  }
 }
 
 void Central::send_bulk(PeerId to, const BulkName& name, ConstBufferPtr bytes) {
