@@ -114,8 +114,14 @@ Status ComputeThread::configure(const Task& task, TaskResult* result) {
                                            trainer_options(task.assign.training()), pool_.get()));
   std::vector<LayerState> states;
   for (int layer = range.first(); layer < range.last(); ++layer) {
-    states.push_back(
-        initial_state(*model_, layer, trainer_->layouts()[static_cast<size_t>(layer)]));
+    const LayerLayout& layout = trainer_->layouts()[static_cast<size_t>(layer)];
+    const ConstBufferPtr& snapshot = task.snapshots.at(static_cast<size_t>(layer - range.first()));
+    if (snapshot == nullptr) {
+      states.push_back(initial_state(*model_, layer, layout));
+    } else {
+      FT_ASSIGN_OR_RETURN(LayerState state, from_snapshot(layout, *snapshot));
+      states.push_back(std::move(state));
+    }
   }
   trainer_->load(task.version, states);
   label_row_bytes_ = label_row_bytes(task.assign.training(), *model_);
@@ -129,6 +135,9 @@ Status ComputeThread::configure(const Task& task, TaskResult* result) {
     for (const ValueId id : *ids) result->value_bytes[id] = model_->value(id).type.bytes();
   }
   result->label_row_bytes = label_row_bytes_;
+  for (const LayerLayout& layout : trainer_->layouts()) {
+    result->layer_bytes.push_back(layout.snapshot_bytes());
+  }
   return Status();
 }
 

@@ -76,10 +76,13 @@ void DataThread::loop() {
     if (const auto* load = std::get_if<Load>(&*request)) {
       results_.put(load->kind == LoadKind::kTrain ? loader_.train(*load)
                                                   : loader_.evaluation(*load));
-    } else {
-      const auto& journal = std::get<JournalRequest>(*request);
+    } else if (const auto* journal = std::get_if<JournalRequest>(&*request)) {
       results_.put(
-          JournalResult{journal.term, directory_.append_journal(journal.term, journal.record)});
+          JournalResult{journal->term, directory_.append_journal(journal->term, journal->record)});
+    } else {
+      const Checkpoint& checkpoint = std::get<CheckpointRequest>(*request).checkpoint;
+      results_.put(CheckpointResult{
+          checkpoint.version, write_checkpoint(directory_.file("checkpoint.ftc"), checkpoint)});
     }
   }
 }

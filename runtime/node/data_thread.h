@@ -1,7 +1,7 @@
 #pragma once
 
-// The data thread (central): assembles batches and writes the journal, so that neither the reactor
-// nor the compute thread waits for a disk.
+// The data thread (central): assembles batches and writes journal and checkpoints, so that neither
+// the reactor nor the compute thread waits for a disk.
 
 #include <functional>
 #include <memory>
@@ -12,6 +12,7 @@
 #include "runtime/data/dataset.h"
 #include "runtime/node/mailbox.h"
 #include "runtime/pipeline/step.h"
+#include "runtime/store/checkpoint.h"
 #include "runtime/store/run_directory.h"
 
 namespace ft {
@@ -56,8 +57,15 @@ struct JournalResult {
   uint64_t term = 0;
   Status status;
 };
-using DataRequest = std::variant<Load, JournalRequest>;
-using DataResult = std::variant<LoadResult, JournalResult>;
+struct CheckpointRequest {
+  Checkpoint checkpoint;
+};
+struct CheckpointResult {
+  int64_t version = -1;
+  Status status;
+};
+using DataRequest = std::variant<Load, JournalRequest, CheckpointRequest>;
+using DataResult = std::variant<LoadResult, JournalResult, CheckpointResult>;
 
 class DataThread {
  public:

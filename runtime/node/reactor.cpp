@@ -116,11 +116,19 @@ void Reactor::drain_mailboxes() {
       deliver(Machine::kCentral, *load);
       continue;
     }
-    const auto& journal = std::get<JournalResult>(*result);
-    if (!journal.status.ok()) {
-      perform(Exit{journal.status});
+    if (const auto* journal = std::get_if<JournalResult>(&*result)) {
+      if (!journal->status.ok()) {
+        perform(Exit{journal->status});
+      } else {
+        deliver(Machine::kCentral, JournalWrittenEvent{journal->term});
+      }
+      continue;
+    }
+    const auto& checkpoint = std::get<CheckpointResult>(*result);
+    if (!checkpoint.status.ok()) {
+      perform(Exit{checkpoint.status});
     } else {
-      deliver(Machine::kCentral, JournalWrittenEvent{journal.term});
+      deliver(Machine::kCentral, CheckpointWrittenEvent{checkpoint.version});
     }
   }
 }
@@ -170,8 +178,15 @@ void Reactor::perform(Action action) {
                  [&](WriteJournal& write) {
                    data_->submit(JournalRequest{write.term, to_entries(write.record)});
                  },
+                 [&](WriteCheckpoint& write) {
+                   data_->submit(CheckpointRequest{
+                       {parts_.model_sha, write.version, snapshots(write.version, write.term)}});
+                 },
                  [&](Tell& told) { tell(told.report); },
-                 [&](Complete& complete) { complete_ = std::move(complete); },
+                 [&](Complete& complete) {
+                   complete_ = std::move(complete);
+                   is_complete_ = true;
+                 },
                  [&](Exit& exit) {
                    finished_ = true;
                    status_ = exit.status;
@@ -207,9 +222,7 @@ void Reactor::send_control(SendControl send) {
 
 void Reactor::send_bulk(SendBulk send) {
   if (send.to == self_) {
-    const Machine machine =
-        send.name.kind == BulkKind::kSnapshot ? Machine::kCentral : Machine::kStage;
-    local_.push_back({machine, BulkEvent{self_, send.name, std::move(send.bytes)}});
+    local_.push_back({Machine::kStage, BulkEvent{self_, send.name, std::move(send.bytes)}});
     return;
   }
   if (transport_ == nullptr) return;
@@ -219,6 +232,17 @@ void Reactor::send_bulk(SendBulk send) {
       : kind == BulkKind::kSnapshot || kind == BulkKind::kModel            ? Priority::kReplica
                                                                            : Priority::kPipeline;
   transport_->send_bulk(send.to, send.name, std::move(send.bytes), priority);
+}
+
+std::vector<ConstBufferPtr> Reactor::snapshots(int64_t version, uint64_t term) const {
+  std::vector<ConstBufferPtr> list;
+  const auto layers = static_cast<int32_t>(parts_.options.layer_bytes.size());
+  for (int32_t layer = 0; layer < layers; ++layer) {
+    const ConstBufferPtr snapshot = stage_->snapshots().find({version, layer, term});
+    if (snapshot == nullptr) return {};
+    list.push_back(snapshot);
+  }
+  return list;
 }
 
 void Reactor::tell(const Report& report) {
@@ -238,24 +262,17 @@ void Reactor::tell(const Report& report) {
 // ---- From the transport ----
 
 void Reactor::on_control(PeerId from, const net::Control& message) {
-  if (is_for_central(message) && central_) {
-    deliver(Machine::kCentral, ControlEvent{from, message});
-  } else if (stage_ && !central_) {
-    deliver(Machine::kStage, ControlEvent{from, message});
-  }
+  const bool central = central_ != nullptr && is_for_central(message);
+  if (!central && stage_ == nullptr) return;
+  deliver(central ? Machine::kCentral : Machine::kStage, ControlEvent{from, message});
 }
 
 int64_t Reactor::expected_bytes(PeerId from, const BulkHeader& header) {
-  if (central_ && header.name.kind == BulkKind::kSnapshot) {
-    return central_->expected_bytes(from, header.name);
-  }
   return stage_ ? stage_->expected_bytes(from, header.name) : -1;
 }
 
 void Reactor::on_bulk(PeerId from, const BulkHeader& header, BufferPtr bytes) {
-  const Machine machine =
-      central_ && header.name.kind == BulkKind::kSnapshot ? Machine::kCentral : Machine::kStage;
-  deliver(machine, BulkEvent{from, header.name, std::move(bytes)});
+  deliver(Machine::kStage, BulkEvent{from, header.name, std::move(bytes)});
 }
 
 void Reactor::on_disconnected(PeerId peer) {

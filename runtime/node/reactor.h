@@ -29,8 +29,9 @@ struct CentralParts {
   const Dataset* dataset = nullptr;
   BatchShape batch_shape;
   RunDirectory* directory = nullptr;
+  Sha256 model_sha{};
   Display* display = nullptr;
-  WakeFd* interrupt = nullptr;  // signalled when the user interrupts
+  WakeFd* interrupt = nullptr;   // signalled when the user interrupts
   Children* children = nullptr;  // stages of this machine, watched until they have joined
 };
 
@@ -49,6 +50,9 @@ class Reactor : public TransportHandler {
 
   // After run(): the final snapshots and traffic (central), whether members had equal numerics.
   const Complete& complete() const { return complete_; }
+  bool is_complete() const { return is_complete_; }
+  // Every layer's snapshot of (version, term), which central's own stage holds; empty if one lacks.
+  std::vector<ConstBufferPtr> snapshots(int64_t version, uint64_t term) const;
   bool exact() const { return exact_; }
   double last_loss() const { return last_loss_; }
   const EvaluatedReport* last_evaluation() const {
@@ -97,6 +101,7 @@ class Reactor : public TransportHandler {
   bool finished_ = false;
   Status status_;
   Complete complete_;
+  bool is_complete_ = false;
   bool exact_ = true;
   double last_loss_ = 0;
   bool evaluated_ = false;

@@ -1,10 +1,10 @@
 #include "runtime/node/train.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <csignal>
 #include <ctime>
 #include <filesystem>
-#include <arpa/inet.h>
 #include <sys/prctl.h>
 #include <thread>
 #include <unistd.h>
@@ -97,23 +97,23 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
 Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
                                 const RunDirectory& directory, const Reactor& reactor) {
   const Complete& complete = reactor.complete();
+  const std::vector<ConstBufferPtr> snapshots = reactor.snapshots(complete.version, complete.term);
+  FT_CHECK(!snapshots.empty());
   const TrainerOptions trainer = trainer_options(job.training);
   std::vector<LayerLayout> layouts;
   std::vector<LayerState> states;
   for (int layer = 0; layer < job.model->layer_count(); ++layer) {
     layouts.push_back(layer_layout(*job.model, layer, trainer.optimizer));
-    FT_ASSIGN_OR_RETURN(
-        LayerState state,
-        from_snapshot(layouts.back(), *complete.snapshots[static_cast<size_t>(layer)]));
+    FT_ASSIGN_OR_RETURN(LayerState state,
+                        from_snapshot(layouts.back(), *snapshots[static_cast<size_t>(layer)]));
     states.push_back(std::move(state));
   }
   const std::vector<ConstBufferPtr> values = values_of_states(*job.model, layouts, states);
   FinishedInfo info;
   info.batches = complete.version + 1;
   info.weights_sha256 = weights_sha256(*job.model, values);
-  FT_RETURN_IF_ERROR(
-      write_checkpoint(directory.file("checkpoint.ftc"),
-                       Checkpoint{job.model_sha, complete.version, complete.snapshots}));
+  FT_RETURN_IF_ERROR(write_checkpoint(directory.file("checkpoint.ftc"),
+                                      Checkpoint{job.model_sha, complete.version, snapshots}));
   if (!options.export_path.empty()) {
     FT_ASSIGN_OR_RETURN(const std::vector<std::byte> exported,
                         export_model(job.model_file->bytes(), *job.model, values));
@@ -184,6 +184,7 @@ Status train_central(Options options) {
   parts.dataset = job.dataset.get();
   parts.batch_shape = job.batch_shape();
   parts.directory = directory.get();
+  parts.model_sha = job.model_sha;
   parts.display = &display;
   parts.interrupt = &interrupt;
   Children children;
@@ -221,7 +222,7 @@ Status train_central(Options options) {
   std::signal(SIGTERM, on_signal);
   const Status ended = reactor.run();
   g_interrupt = nullptr;
-  if (reactor.complete().snapshots.empty()) return ended;
+  if (!reactor.is_complete()) return ended;
 
   FT_ASSIGN_OR_RETURN(FinishedInfo info, finish_run(options, job, *directory, reactor));
   info = with_run(std::move(info), reactor, display, began);

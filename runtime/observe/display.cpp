@@ -85,6 +85,10 @@ void Display::show(const Report& report, TimeUs now) {
     print_line(format("epoch %lld: test accuracy %.2f %%, test loss %.4f (%lld samples)",
                       static_cast<long long>(evaluated->epoch + 1), 100 * evaluated->accuracy,
                       evaluated->loss, static_cast<long long>(evaluated->rows)));
+  } else if (const auto* waiting = std::get_if<WaitingReport>(&report)) {
+    print_line(
+        format("nobody here holds layers %s after batch %lld: waiting for a device that does",
+               waiting->layers.c_str(), static_cast<long long>(waiting->version)));
   } else if (const auto* joined = std::get_if<DeviceJoinedReport>(&report)) {
     print_line(format("%s joined: %d devices", joined->name.c_str(), joined->devices));
   } else if (const auto* lost = std::get_if<DeviceLostReport>(&report)) {

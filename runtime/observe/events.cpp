@@ -36,6 +36,10 @@ Json to_json(const DeviceLostReport& report) {
           {"devices", report.devices}};
 }
 
+Json to_json(const WaitingReport& report) {
+  return {{"event", "waiting"}, {"batch", report.version}, {"layers", report.layers}};
+}
+
 Json to_json(const BatchReport& report) {
   Json json = {{"event", "batch"},
                {"batch", report.batch},

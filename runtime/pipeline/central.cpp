@@ -1,6 +1,7 @@
 #include "runtime/pipeline/central.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "partition/plan.h"
 
@@ -34,12 +35,12 @@ Actions Central::step(const Event& event, TimeUs now) {
   actions_.clear();
   std::visit(Overloaded{
                  [&](const ControlEvent& e) { on_control(e.from, e.message); },
-                 [&](const BulkEvent& e) { on_snapshot(e); },
                  [&](const DisconnectedEvent& e) { detector_.disconnected(e.peer, now); },
                  [&](const LoadResult& e) { on_load(e); },
                  [&](const JournalWrittenEvent& e) {
                    if (phase_ == Phase::kJournal && e.term == term_) resume();
                  },
+                 [&](const CheckpointWrittenEvent& e) { on_checkpoint_written(e.version); },
                  [&](const InterruptEvent&) {
                    interrupted_ = true;
                    if (phase_ != Phase::kTraining) {
@@ -49,7 +50,7 @@ Actions Central::step(const Event& event, TimeUs now) {
                    }
                  },
                  [&](const TickEvent&) { on_tick(); },
-                 [](const TaskResult&) {},
+                 [](const auto&) {},
              },
              event);
   if (phase_ == Phase::kTraining) {
@@ -108,6 +109,9 @@ void Central::on_control(PeerId from, const net::Control& message) {
         on_evaluation_loss(message.evaluation_loss());
       }
       break;
+    case net::Control::kSnapshotStored:
+      on_stored(from, message.snapshot_stored());
+      break;
     case net::Control::kTraffic:
       on_traffic(from, message.traffic());
       break;
@@ -140,6 +144,10 @@ void Central::on_hello(PeerId from, const net::Control& message) {
   device.joined = joined_++;
   detector_.add(from, now_);
   tell(DeviceJoinedReport{hello.name(), static_cast<int>(devices_.size())});
+  if (phase_ == Phase::kPausing) {  // perhaps it holds what the others lack
+    begin("join");
+    return;
+  }
   // A device that comes later holds no layers until something else reconfigures.
   if (phase_ != Phase::kWaiting) return;
   if (static_cast<int>(devices_.size()) > options_.workers) begin("start");
@@ -187,6 +195,7 @@ void Central::begin(const std::string& reason) {
   phase_ = Phase::kPausing;
   ++term_;
   expect_answers();
+  holders_.clear();
   for (auto& [peer, device] : devices_) device.member = true;
   actions_.push_back(SetTerm{options_.run, term_});
   net::Control message;
@@ -202,6 +211,7 @@ void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
   device.answered = true;
   device.numerics = inventory.numerics();
   device.hello.set_model_sha256(inventory.model_sha256());
+  for (const net::SnapshotName& name : inventory.snapshots()) holders_[key_of(name)].insert(from);
   if (all_answered()) choose();
 }
 
@@ -220,9 +230,13 @@ Result<std::vector<LayerRange>> Central::solve(size_t devices) const {
 
 void Central::choose() {
   const std::vector<PeerId> order = in_order();
-  // Until snapshots are replicated, the only version that every layer is sure to be held at is the
-  // model file's.
-  resumed_version_ = -1;
+  const int64_t version = choose_version();
+  const int64_t checkpoint = checkpoint_at(newest_allowed());
+  if (version < checkpoint) {
+    tell(WaitingReport{checkpoint, missing_layers(checkpoint)});
+    return;  // until a device comes that holds them
+  }
+  resumed_version_ = version;
   Result<std::vector<LayerRange>> ranges = solve(order.size());
   if (!ranges.ok()) {
     stop(ranges.status());
@@ -242,13 +256,25 @@ void Central::choose() {
     info->set_bulk_endpoint(device.hello.bulk_endpoint());
     *info->mutable_range() = to_message((*ranges)[i]);
   }
+  for (size_t i = ranges->size(); i < order.size(); ++i) {
+    const Device& device = devices_.at(order[i]);
+    net::StageInfo* info = assign->add_spares();
+    info->set_incarnation(order[i]);
+    info->set_name(device.hello.name());
+    info->set_control_endpoint(device.hello.control_endpoint());
+    info->set_bulk_endpoint(device.hello.bulk_endpoint());
+  }
   assign->set_resume_version(resumed_version_);
+  assign->set_resume_term(term_of(resumed_version_));
   assign->set_model_sha256(options_.model_sha256);
   assign->set_model_bytes(static_cast<int64_t>(options_.model->size()));
   assign->set_central(options_.self);
   phase_ = Phase::kMoving;
   expect_answers();
-  for (const PeerId peer : order) {
+  for (size_t i = 0; i < order.size(); ++i) {
+    const PeerId peer = order[i];
+    assign->clear_fetches();
+    if (i < ranges->size()) add_fetches(peer, (*ranges)[i], assign);
     const bool has_model = devices_.at(peer).hello.model_sha256() == options_.model_sha256;
     assign->set_model_from(has_model ? 0 : options_.self);
     send(peer, message);
@@ -279,10 +305,13 @@ void Central::resume() {
   finished_ = resumed_version_;
   sums_.clear();
   evaluations_.clear();
-  snapshots_.clear();
   for (auto& [peer, device] : devices_) {
     device.version = resumed_version_;
     device.busy_us = 0;
+  }
+  // The cut that training resumes from may still have to be evaluated.
+  if (is_evaluated(options_.training, resumed_version_) && resumed_version_ > evaluated_) {
+    evaluations_.push_back(EvaluationSum{resumed_version_, 0, 0, 0, 0, 0});
   }
   net::Control message;
   *message.mutable_resume()->mutable_record() = record_;
@@ -379,7 +408,7 @@ void Central::finish_batches() {
     finished_ever_ = std::max(finished_ever_, finished_);
     sums_.erase(found);
     tell(std::move(report));
-    if (is_evaluated(options_.training, finished_)) {
+    if (is_evaluated(options_.training, finished_) && finished_ > evaluated_) {
       evaluations_.push_back(EvaluationSum{finished_, 0, 0, 0, 0, 0});
     }
   }
@@ -415,7 +444,121 @@ void Central::on_evaluation_loss(const net::EvaluationLoss& loss) {
   net::Control done;
   done.mutable_evaluation_done()->set_version(evaluation.version);
   send_all(done);
+  evaluated_ = evaluation.version;
   evaluations_.pop_front();
+  release();
+}
+
+// ---- Cuts ----
+
+bool Central::held_by(const SnapshotKey& key, PeerId peer) const {
+  const auto found = holders_.find(key);
+  return found != holders_.end() && found->second.count(peer) != 0;
+}
+
+bool Central::is_whole_at(PeerId peer, int64_t version) const {
+  for (int layer = 0; layer < layer_count(); ++layer) {
+    if (!held_by({version, layer, term_of(version)}, peer)) return false;
+  }
+  return true;
+}
+
+// Every layer is acknowledged by two different devices (DESIGN 4); central's disk is the other way.
+bool Central::is_complete(int64_t version) const {
+  for (int layer = 0; layer < layer_count(); ++layer) {
+    const auto found = holders_.find({version, layer, term_of(version)});
+    if (found == holders_.end() || found->second.size() < 2) return false;
+  }
+  return true;
+}
+
+void Central::on_stored(PeerId from, const net::SnapshotStored& stored) {
+  const SnapshotKey key = key_of(stored.snapshot());
+  if (key.term != term_of(key.version)) return;  // of a history that was rolled back
+  holders_[key].insert(from);
+  if (from == options_.self && key.version > checkpoint_ &&
+      is_global_cut(options_.training, key.version) && is_whole_at(from, key.version)) {
+    checkpoint_ = key.version;
+    actions_.push_back(WriteCheckpoint{key.version, key.term});
+  }
+  if (key.version > complete_ && is_complete(key.version)) {
+    complete_ = key.version;
+    release();
+  }
+  maybe_complete();
+}
+
+void Central::on_checkpoint_written(int64_t version) {
+  checkpoints_.insert(version);
+  complete_ = std::max(complete_, version);
+  release();
+}
+
+// The newest version that may be resumed from. An unfinished evaluation keeps its cut: it may have
+// to be run again from there.
+int64_t Central::newest_allowed() const {
+  return evaluations_.empty() ? finished_ : std::min(finished_, evaluations_.front().version);
+}
+
+// Never resume below it: the newest checkpoint, -1 if there is none.
+int64_t Central::checkpoint_at(int64_t version) const {
+  const auto above = checkpoints_.upper_bound(version);
+  return above == checkpoints_.begin() ? -1 : *std::prev(above);
+}
+
+// Only this deletes snapshots, here and on the devices. Central's own stage keeps its newest
+// checkpoint until the next one is complete, whatever the devices have.
+void Central::release() {
+  const int64_t version = std::min(complete_, newest_allowed());
+  const int64_t kept = checkpoint_at(version);
+  holders_.erase(holders_.begin(), holders_.lower_bound(SnapshotKey{kept, 0, 0}));
+  checkpoints_.erase(checkpoints_.begin(), checkpoints_.lower_bound(kept));
+  for (const auto& [peer, device] : devices_) {
+    const int64_t below = peer == options_.self ? kept : version;
+    if (!device.member || below < 0) continue;
+    net::Control message;
+    message.mutable_release()->set_version(below);
+    send(peer, std::move(message));
+  }
+}
+
+// The newest version at which every layer is held by somebody, in a snapshot that is not void, and
+// that does not skip an unfinished evaluation; -1, the model file's own weights, if there is none.
+int64_t Central::choose_version() const {
+  std::set<int64_t, std::greater<>> versions;
+  for (const auto& [key, peers] : holders_) versions.insert(key.version);
+  for (const int64_t version : versions) {
+    // Beyond finished_ a loss may still be on its way; every batch is reported.
+    if (version > newest_allowed()) continue;
+    bool whole = true;
+    for (int layer = 0; layer < layer_count() && whole; ++layer) {
+      whole = holders_.count({version, layer, term_of(version)}) != 0;
+    }
+    if (whole) return version;
+  }
+  return -1;
+}
+
+std::string Central::missing_layers(int64_t version) const {
+  std::string text;
+  for (int layer = 0; layer < layer_count(); ++layer) {
+    if (holders_.count({version, layer, term_of(version)}) != 0) continue;
+    text += (text.empty() ? "" : ", ") + std::to_string(layer);
+  }
+  return text;
+}
+
+void Central::add_fetches(PeerId peer, const LayerRange& range, net::Assign* assign) const {
+  if (resumed_version_ < 0) return;
+  for (int layer = range.first; layer < range.last; ++layer) {
+    const SnapshotKey key{resumed_version_, layer, term_of(resumed_version_)};
+    const std::set<PeerId>& peers = holders_.at(key);
+    if (peers.count(peer) != 0) continue;
+    net::Fetch* fetch = assign->add_fetches();
+    *fetch->mutable_snapshot() = name_of(key);
+    fetch->set_from(*peers.begin());
+    fetch->set_bytes(options_.layer_bytes[static_cast<size_t>(layer)]);
+  }
 }
 
 // ---- The end ----
@@ -423,25 +566,11 @@ void Central::on_evaluation_loss(const net::EvaluationLoss& loss) {
 void Central::maybe_collect() {
   if (finished_ < batches_ - 1 || !evaluations_.empty()) return;
   phase_ = Phase::kCollecting;
-  snapshots_.assign(options_.layer_costs.size(), nullptr);
   traffic_.Clear();
   for (auto& [peer, device] : devices_) device.answered = !is_stage(peer);
   net::Control message;
   message.mutable_collect()->set_version(finished_);
   send_all(message);
-}
-
-int64_t Central::expected_bytes(PeerId from, const BulkName& name) const {
-  const bool wanted = phase_ == Phase::kCollecting && name.kind == BulkKind::kSnapshot &&
-                      is_stage(from) && name.version == finished_ && name.item >= 0 &&
-                      name.item < layer_count();
-  return wanted ? options_.layer_bytes[static_cast<size_t>(name.item)] : -1;
-}
-
-void Central::on_snapshot(const BulkEvent& event) {
-  if (expected_bytes(event.from, event.name) != static_cast<int64_t>(event.bytes->size())) return;
-  snapshots_[static_cast<size_t>(event.name.item)] = event.bytes;
-  maybe_complete();
 }
 
 void Central::on_traffic(PeerId from, const net::Traffic& traffic) {
@@ -458,11 +587,9 @@ void Central::on_traffic(PeerId from, const net::Traffic& traffic) {
 }
 
 void Central::maybe_complete() {
-  for (const ConstBufferPtr& snapshot : snapshots_) {
-    if (snapshot == nullptr) return;
-  }
-  if (!all_answered()) return;
-  actions_.push_back(Complete{finished_, std::move(snapshots_), traffic_});
+  if (phase_ != Phase::kCollecting || !all_answered()) return;
+  if (!is_whole_at(options_.self, finished_)) return;
+  actions_.push_back(Complete{finished_, term_of(finished_), traffic_});
   stop(interrupted_ ? Status(StatusCode::kInterrupted, "interrupted") : Status());
 }
 

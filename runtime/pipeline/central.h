@@ -21,6 +21,7 @@
 
 #include "net/detector.h"
 #include "runtime/pipeline/schedule.h"
+#include "runtime/pipeline/snapshot_store.h"
 #include "runtime/pipeline/step.h"
 
 namespace ft {
@@ -48,9 +49,6 @@ class Central {
   explicit Central(const CentralOptions& options);
 
   Actions step(const Event& event, TimeUs now);
-
-  // The bytes of this transfer if central waits for it (a layer's snapshot), or -1.
-  int64_t expected_bytes(PeerId from, const BulkName& name) const;
 
   // Not enough stages have joined yet.
   bool is_waiting() const { return phase_ == Phase::kWaiting; }
@@ -99,6 +97,9 @@ class Central {
   // The one reconfiguration path
   void begin(const std::string& reason);
   void on_inventory(PeerId from, const net::Inventory& inventory);
+  int64_t choose_version() const;
+  std::string missing_layers(int64_t version) const;
+  void add_fetches(PeerId peer, const LayerRange& range, net::Assign* assign) const;
   void choose();
   Result<std::vector<LayerRange>> solve(size_t devices) const;
   void on_ready(PeerId from);
@@ -113,7 +114,17 @@ class Central {
   void feed_evaluation();
   void on_evaluation_loss(const net::EvaluationLoss& loss);
   void maybe_collect();
-  void on_snapshot(const BulkEvent& event);
+
+  // Cuts
+  void on_stored(PeerId from, const net::SnapshotStored& stored);
+  bool held_by(const SnapshotKey& key, PeerId peer) const;
+  bool is_whole_at(PeerId peer, int64_t version) const;
+  bool is_complete(int64_t version) const;
+  void release();
+  void on_checkpoint_written(int64_t version);
+  uint64_t term_of(int64_t version) const { return term_of_version(record_, version); }
+  int64_t newest_allowed() const;
+  int64_t checkpoint_at(int64_t version) const;
   void on_traffic(PeerId from, const net::Traffic& traffic);
   void maybe_complete();
 
@@ -150,6 +161,12 @@ class Central {
   int64_t resumed_version_ = -1;
   net::Record record_;
 
+  // Who holds which snapshot: from inventories and acknowledgements of this term.
+  std::map<SnapshotKey, std::set<PeerId>> holders_;
+  int64_t complete_ = -1;          // newest complete cut
+  int64_t checkpoint_ = -1;        // newest version that was sent to the disk
+  std::set<int64_t> checkpoints_;  // synced, and held by central's own stage
+
   // Training
   int64_t batches_ = 0;     // stop after that many; an interrupt lowers it
   int64_t next_batch_ = 0;  // to load
@@ -159,7 +176,7 @@ class Central {
   int64_t finished_ever_ = -1;  // in any term
   std::map<int64_t, BatchSum> sums_;
   std::deque<EvaluationSum> evaluations_;  // cuts whose evaluation is due or under way
-  std::vector<ConstBufferPtr> snapshots_;  // by layer, while collecting
+  int64_t evaluated_ = -1;                 // newest cut whose evaluation is done
   net::Traffic traffic_;
   bool interrupted_ = false;
 };

@@ -40,6 +40,12 @@ struct DeviceLostReport {
   int devices = 0;
 };
 
+// Nobody who is here holds these layers at the newest complete cut: waiting for those who do.
+struct WaitingReport {
+  int64_t version = 0;
+  std::string layers;
+};
+
 // A batch has been stepped by every stage.
 struct BatchReport {
   int64_t batch = 0;
@@ -57,7 +63,7 @@ struct EvaluatedReport {
   int64_t rows = 0;
 };
 
-using Report = std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport, BatchReport,
-                            EvaluatedReport>;
+using Report = std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport, WaitingReport,
+                            BatchReport, EvaluatedReport>;
 
 }  // namespace ft

@@ -24,4 +24,15 @@ bool is_evaluated(const net::Training& training, int64_t version) {
   return (version + 1) % training.batches_per_epoch() == 0 || version == training.batches() - 1;
 }
 
+bool is_cut(const net::Training& training, int64_t version) {
+  const int64_t every = training.replicate_every();
+  return is_evaluated(training, version) ||
+         (every > 0 && version >= 0 && (version + 1) % every == 0);
+}
+
+bool is_global_cut(const net::Training& training, int64_t version) {
+  const int64_t every = training.replicate_every() * training.global_every();
+  return every > 0 && version >= 0 && (version + 1) % every == 0;
+}
+
 }  // namespace ft

@@ -38,4 +38,11 @@ inline int in_flight_max(const StagePlace& place) { return place.stages - place.
 // An evaluation belongs to the cut at this version: an epoch's end, or the end of the run.
 bool is_evaluated(const net::Training& training, int64_t version);
 
+// Every stage takes a snapshot of its layers at this version and pushes it to the next device:
+// every `replicate_every` batches, and where an evaluation must survive a failure.
+bool is_cut(const net::Training& training, int64_t version);
+
+// The cut is pushed to central as well, which writes it to disk.
+bool is_global_cut(const net::Training& training, int64_t version);
+
 }  // namespace ft

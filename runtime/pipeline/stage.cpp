@@ -80,28 +80,33 @@ void Stage::on_control(PeerId from, const net::Control& message, TimeUs now) {
     default:
       break;
   }
-  // The rest speaks of the current term, and only central may say it.
-  if (message.term() != term_ || from != central_) return;
+  if (message.term() != term_) return;
+  if (message.body_case() == net::Control::kFetchSnapshot) {
+    push(from, key_of(message.fetch_snapshot().snapshot()));
+    return;
+  }
+  // The rest only central may say.
+  if (from != central_) return;
   switch (message.body_case()) {
     case net::Control::kAssign:
       if (phase_ == Phase::kPaused) on_assign(message.assign());
       break;
     case net::Control::kResume:
-      if (phase_ == Phase::kReady) phase_ = Phase::kTraining;
+      if (phase_ == Phase::kReady) on_resume();
       break;
     case net::Control::kEvaluationDone:
       evaluated_.insert(message.evaluation_done().version());
       break;
     case net::Control::kCollect:
       if (phase_ == Phase::kTraining && has_range() && message.collect().version() == version_) {
-        const net::LayerRange& range = assign_.stages(place_.stage).range();
-        for (int32_t layer = range.first(); layer < range.last(); ++layer) {
-          snapshots_due_.emplace_back(layer, version_);
-        }
+        take_cut(true);
         net::Control answer;
         answer.mutable_traffic();  // the shell counts
         send(central_, std::move(answer));
       }
+      break;
+    case net::Control::kRelease:
+      store_.release_below(message.release().version());
       break;
     case net::Control::kFinish:
       phase_ = Phase::kFinished;
@@ -119,6 +124,8 @@ void Stage::drop_work() {
   evaluations_.clear();
   evaluated_.clear();
   snapshots_due_.clear();
+  fetching_.clear();
+  model_wanted_ = false;
   in_flight_ = 0;
   step_due_ = false;
   configure_wanted_ = false;
@@ -144,6 +151,7 @@ void Stage::on_pause(PeerId from, const net::Control& message) {
   inventory->set_model_sha256(options_.hello.model_sha256());
   inventory->set_numerics(options_.hello.numerics());
   inventory->set_memory_bytes(options_.hello.memory_bytes());
+  for (const auto& [key, bytes] : store_.held()) *inventory->add_snapshots() = name_of(key);
   send(central_, std::move(answer));
 }
 
@@ -155,6 +163,13 @@ void Stage::on_assign(const net::Assign& assign) {
     const net::StageInfo& info = assign.stages(i);
     if (info.incarnation() == options_.self) place_.stage = i;
   }
+  for (const auto* members : {&assign.stages(), &assign.spares()}) {
+    for (const net::StageInfo& info : *members) {
+      if (info.incarnation() == options_.self || info.incarnation() == central_) continue;
+      actions_.push_back(
+          ConnectPeer{info.incarnation(), info.control_endpoint(), info.bulk_endpoint()});
+    }
+  }
   if (!has_range()) {
     phase_ = Phase::kReady;
     net::Control ready;
@@ -162,20 +177,25 @@ void Stage::on_assign(const net::Assign& assign) {
     send(central_, std::move(ready));
     return;
   }
-  for (const int neighbour : {place_.stage - 1, place_.stage + 1}) {
-    if (neighbour < 0 || neighbour >= place_.stages) continue;
-    const net::StageInfo& info = assign.stages(neighbour);
-    if (info.incarnation() == central_) continue;  // connected since the pause
-    actions_.push_back(
-        ConnectPeer{info.incarnation(), info.control_endpoint(), info.bulk_endpoint()});
+  fetch(assign);
+}
+
+// Asks for what this device lacks: the model file, and layers at the version to resume from.
+void Stage::fetch(const net::Assign& assign) {
+  model_wanted_ =
+      assign.model_from() != 0 && options_.hello.model_sha256() != assign.model_sha256();
+  if (model_wanted_) {
+    net::Control message;
+    message.mutable_fetch_model();
+    send(assign.model_from(), std::move(message));
   }
-  if (assign.model_from() != 0 && options_.hello.model_sha256() != assign.model_sha256()) {
-    net::Control fetch;
-    fetch.mutable_fetch_model();
-    send(assign.model_from(), std::move(fetch));
-  } else {
-    configure_wanted_ = true;
+  for (const net::Fetch& item : assign.fetches()) {
+    fetching_[key_of(item.snapshot())] = item;
+    net::Control message;
+    *message.mutable_fetch_snapshot()->mutable_snapshot() = item.snapshot();
+    send(item.from(), std::move(message));
   }
+  configure_wanted_ = !model_wanted_ && fetching_.empty();
 }
 
 void Stage::configure() {
@@ -187,6 +207,10 @@ void Stage::configure() {
   task.version = place_.resumed_version;
   task.model = std::move(model_);
   model_.reset();
+  const net::LayerRange& range = assign_.stages(place_.stage).range();
+  for (int32_t layer = range.first(); layer < range.last(); ++layer) {
+    task.snapshots.push_back(store_.find({place_.resumed_version, layer, assign_.resume_term()}));
+  }
   start(std::move(task));
 }
 
@@ -197,6 +221,7 @@ void Stage::on_configured(const TaskResult& result) {
   sent_gradients_ = result.sent_gradients;
   value_bytes_ = result.value_bytes;
   label_row_bytes_ = result.label_row_bytes;
+  layer_bytes_ = result.layer_bytes;
   options_.hello.set_model_sha256(assign_.model_sha256());
   version_ = place_.resumed_version;
   next_forward_ = {version_ + 1, 0};
@@ -205,6 +230,62 @@ void Stage::on_configured(const TaskResult& result) {
   net::Control ready;
   ready.mutable_ready();
   send(central_, std::move(ready));
+}
+
+// The state that training resumes from is replicated again under the new ranges before any newer
+// cut (DESIGN 4).
+void Stage::on_resume() {
+  phase_ = Phase::kTraining;
+  if (!has_range()) return;
+  const net::LayerRange& range = assign_.stages(place_.stage).range();
+  for (int32_t layer = range.first(); layer < range.last(); ++layer) {
+    push(ring_next(), {place_.resumed_version, layer, assign_.resume_term()});
+  }
+}
+
+// ---- Replication ----
+
+PeerId Stage::ring_next() const {
+  return assign_.stages((place_.stage + 1) % place_.stages).incarnation();
+}
+
+void Stage::take_cut(bool to_central) {
+  const net::LayerRange& range = assign_.stages(place_.stage).range();
+  for (int32_t layer = range.first(); layer < range.last(); ++layer) {
+    snapshots_due_.push_back({layer, version_, to_central});
+  }
+}
+
+// Stored first, acknowledged after.
+void Stage::hold(const SnapshotKey& key, ConstBufferPtr bytes) {
+  store_.put(key, std::move(bytes));
+  net::Control message;
+  *message.mutable_snapshot_stored()->mutable_snapshot() = name_of(key);
+  send(central_, std::move(message));
+}
+
+void Stage::push(PeerId to, const SnapshotKey& key) {
+  const ConstBufferPtr bytes = store_.find(key);
+  if (bytes == nullptr || to == options_.self) return;
+  const BulkName name{BulkKind::kSnapshot, 0, 0, key.layer, key.version, key.term};
+  actions_.push_back(SendBulk{to, name, bytes});
+}
+
+// Fetched snapshots come from whom they were asked of; replicas from whoever runs the layer.
+int64_t Stage::snapshot_bytes(PeerId from, const BulkName& name) const {
+  const auto asked = fetching_.find({name.version, name.item, name.origin_term});
+  if (asked != fetching_.end()) {
+    return asked->second.from() == from ? asked->second.bytes() : -1;
+  }
+  if (phase_ != Phase::kReady && phase_ != Phase::kTraining) return -1;
+  for (const net::StageInfo& info : assign_.stages()) {
+    if (info.incarnation() != from || name.item < info.range().first() ||
+        name.item >= info.range().last()) {
+      continue;
+    }
+    return layer_bytes_[static_cast<size_t>(name.item)];
+  }
+  return -1;
 }
 
 // ---- Tensors ----
@@ -232,6 +313,7 @@ int64_t Stage::expected_bytes(PeerId from, const BulkName& name) const {
   if (name.kind == BulkKind::kModel) {
     return phase_ == Phase::kMoving && from == assign_.model_from() ? assign_.model_bytes() : -1;
   }
+  if (name.kind == BulkKind::kSnapshot) return snapshot_bytes(from, name);
   if ((phase_ != Phase::kReady && phase_ != Phase::kTraining) || !has_range()) return -1;
   // 1F1B keeps every neighbour within S batches of our own; one more is on its way to us.
   const net::Training& training = assign_.training();
@@ -263,8 +345,15 @@ void Stage::on_bulk(const BulkEvent& event) {
   switch (name.kind) {
     case BulkKind::kModel:
       model_ = event.bytes;
-      configure_wanted_ = true;
+      model_wanted_ = false;
+      configure_wanted_ = fetching_.empty();
       break;
+    case BulkKind::kSnapshot: {
+      const SnapshotKey key{name.version, name.item, name.origin_term};
+      hold(key, event.bytes);
+      if (fetching_.erase(key) > 0) configure_wanted_ = !model_wanted_ && fetching_.empty();
+      break;
+    }
     case BulkKind::kActivation:
       arrived_inputs_[micro][name.item] = event.bytes;
       break;
@@ -312,9 +401,8 @@ bool Stage::start_snapshot() {
   if (snapshots_due_.empty()) return false;
   Task task;
   task.kind = TaskKind::kSnapshot;
-  task.layer = snapshots_due_.front().first;
-  task.version = snapshots_due_.front().second;
-  snapshots_due_.pop_front();
+  task.layer = snapshots_due_.front().layer;
+  task.version = snapshots_due_.front().version;
   start(std::move(task));
   return true;
 }
@@ -394,7 +482,7 @@ std::vector<int64_t> Stage::cuts_kept() const {
   if (!training.evaluate()) return cuts;
   const int64_t every = training.batches_per_epoch();
   for (int64_t cut = every - 1; cut <= version_ + 1; cut += every) {
-    if (cut > place_.resumed_version && evaluated_.count(cut) == 0) cuts.push_back(cut);
+    if (cut >= place_.resumed_version && evaluated_.count(cut) == 0) cuts.push_back(cut);
   }
   return cuts;
 }
@@ -432,12 +520,19 @@ void Stage::on_task(const TaskResult& result) {
     case TaskKind::kEvaluate:
       on_evaluated(result);
       break;
-    case TaskKind::kSnapshot: {
-      BulkName name{BulkKind::kSnapshot, 0, 0, result.layer, result.version, term_};
-      actions_.push_back(SendBulk{central_, name, result.tensors[0]});
+    case TaskKind::kSnapshot:
+      on_snapshot(result);
       break;
-    }
   }
+}
+
+void Stage::on_snapshot(const TaskResult& result) {
+  const SnapshotDue due = snapshots_due_.front();
+  snapshots_due_.pop_front();
+  const SnapshotKey key{due.version, due.layer, term_of(due.version)};
+  hold(key, result.tensors[0]);
+  push(ring_next(), key);
+  if (due.to_central && ring_next() != central_) push(central_, key);
 }
 
 void Stage::on_forward(const TaskResult& result) {
@@ -467,6 +562,9 @@ void Stage::on_step(const TaskResult& result) {
   message.mutable_progress()->set_version(version_);
   message.mutable_progress()->set_busy_us(busy_us_);
   send(central_, std::move(message));
+  if (is_cut(assign_.training(), version_)) {
+    take_cut(is_global_cut(assign_.training(), version_));
+  }
 }
 
 void Stage::on_evaluated(const TaskResult& result) {

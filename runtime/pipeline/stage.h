@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "runtime/pipeline/schedule.h"
+#include "runtime/pipeline/snapshot_store.h"
 #include "runtime/pipeline/step.h"
 
 namespace ft {
@@ -40,7 +41,7 @@ class Stage {
   // -1: asked before memory is allocated.
   int64_t expected_bytes(PeerId from, const BulkName& name) const;
 
-  bool is_training() const { return phase_ == Phase::kTraining; }
+  const SnapshotStore& snapshots() const { return store_; }
 
  private:
   enum class Phase : uint8_t { kJoining, kPaused, kMoving, kReady, kTraining, kFinished };
@@ -50,18 +51,36 @@ class Stage {
     Tensors inputs;
     ConstBufferPtr labels;
   };
+  struct SnapshotDue {
+    int32_t layer = 0;
+    int64_t version = 0;
+    bool to_central = false;
+  };
 
   // Events
   void on_control(PeerId from, const net::Control& message, TimeUs now);
   void on_pause(PeerId from, const net::Control& message);
   void on_assign(const net::Assign& assign);
+  void on_resume();
   void on_bulk(const BulkEvent& event);
   void on_task(const TaskResult& result);
   void on_configured(const TaskResult& result);
   void on_forward(const TaskResult& result);
   void on_step(const TaskResult& result);
   void on_evaluated(const TaskResult& result);
+  void on_snapshot(const TaskResult& result);
   void on_tick(TimeUs now);
+
+  // Replication
+  void take_cut(bool to_central);
+  void hold(const SnapshotKey& key, ConstBufferPtr bytes);
+  void push(PeerId to, const SnapshotKey& key);
+  void fetch(const net::Assign& assign);
+  int64_t snapshot_bytes(PeerId from, const BulkName& name) const;
+  PeerId ring_next() const;
+  uint64_t term_of(int64_t version) const {
+    return version <= place_.resumed_version ? assign_.resume_term() : term_;
+  }
 
   // Compute
   void configure();
@@ -98,6 +117,8 @@ class Stage {
   TimeUs next_heartbeat_ = 0;
   TimeUs central_heard_ = 0;
 
+  SnapshotStore store_;  // survives every reconfiguration
+
   // Of the current term
   PeerId central_ = 0;
   RunId run_{};
@@ -110,7 +131,10 @@ class Stage {
   std::vector<int32_t> sent_gradients_;
   std::map<int32_t, int64_t> value_bytes_;
   int64_t label_row_bytes_ = 0;
+  std::vector<int64_t> layer_bytes_;
   ConstBufferPtr model_;  // fetched, until configured
+  bool model_wanted_ = false;
+  std::map<SnapshotKey, net::Fetch> fetching_;
 
   // Work
   bool busy_ = false;  // the compute thread has a task, of this term or an older one
@@ -125,7 +149,7 @@ class Stage {
   int64_t version_ = -1;   // newest version made
   std::map<std::pair<int64_t, int64_t>, Evaluation> evaluations_;  // by (cut, evaluation batch)
   std::set<int64_t> evaluated_;  // cuts whose evaluation central has finished
-  std::deque<std::pair<int32_t, int64_t>> snapshots_due_;  // (layer, version) to push to central
+  std::deque<SnapshotDue> snapshots_due_;
   TimeUs busy_us_ = 0;
   uint64_t tasks_done_ = 0;
 };

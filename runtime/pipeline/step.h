@@ -43,6 +43,8 @@ struct Task {
   net::Assign assign;    // kConfigure
   int32_t stage = -1;    // kConfigure: own place in assign.stages
   ConstBufferPtr model;  // kConfigure: the file's bytes, when they were fetched
+  // kConfigure: of each layer of the range at `version`; null: the model file's own weights.
+  std::vector<ConstBufferPtr> snapshots;
 };
 
 struct TaskResult {
@@ -65,6 +67,7 @@ struct TaskResult {
   std::vector<int32_t> sent_gradients;
   std::map<int32_t, int64_t> value_bytes;  // of all of these
   int64_t label_row_bytes = 0;
+  std::vector<int64_t> layer_bytes;  // of every layer's snapshot
 };
 
 // ---- Work for the data thread (central) ----
@@ -102,11 +105,14 @@ struct DisconnectedEvent {
 struct JournalWrittenEvent {
   uint64_t term = 0;
 };
+struct CheckpointWrittenEvent {
+  int64_t version = -1;
+};
 struct InterruptEvent {};
 struct TickEvent {};
 
 using Event = std::variant<ControlEvent, BulkEvent, DisconnectedEvent, TaskResult, LoadResult,
-                           JournalWrittenEvent, InterruptEvent, TickEvent>;
+                           JournalWrittenEvent, CheckpointWrittenEvent, InterruptEvent, TickEvent>;
 
 // ---- Actions ----
 
@@ -142,13 +148,19 @@ struct WriteJournal {
   uint64_t term = 0;
   net::Record record;
 };
+// Central's own stage holds every layer of this cut: write it to disk, synced.
+struct WriteCheckpoint {
+  int64_t version = -1;
+  uint64_t term = 0;
+};
 struct Tell {
   Report report;
 };
-// Central is done: one snapshot per layer at `version`, and what all stages have sent.
+// Central is done: its own stage holds every layer's snapshot of (version, term). And what all
+// stages have sent.
 struct Complete {
   int64_t version = -1;
-  std::vector<ConstBufferPtr> snapshots;
+  uint64_t term = 0;
   net::Traffic traffic;
 };
 // The process ends with this status.
@@ -156,8 +168,9 @@ struct Exit {
   Status status;
 };
 
-using Action = std::variant<SayHello, ConnectPeer, DisconnectPeer, SetTerm, SendControl, SendBulk,
-                            StartTask, StartLoad, WriteJournal, Tell, Complete, Exit>;
+using Action =
+    std::variant<SayHello, ConnectPeer, DisconnectPeer, SetTerm, SendControl, SendBulk, StartTask,
+                 StartLoad, WriteJournal, WriteCheckpoint, Tell, Complete, Exit>;
 using Actions = std::vector<Action>;
 
 // For std::visit over a variant with one lambda per alternative.

@@ -45,27 +45,33 @@ Digest mean(Digest sum, Digest version) { return combine(sum, version + 4); }
 
 }  // namespace
 
-std::vector<Digest> oracle(const ClusterOptions& options, const std::vector<LayerRange>& ranges) {
-  const auto stages = static_cast<int64_t>(ranges.size());
+std::vector<Digest> oracle(const ClusterOptions& options, const net::Record& record) {
   std::map<int64_t, std::vector<Digest>> versions;  // all layers
   for (int layer = 0; layer < options.layers; ++layer) {
     versions[-1].push_back(initial_digest(layer));
   }
   const int32_t micros = options.sync ? options.micro_batches : 1;
   for (int64_t batch = 0; batch < options.batches; ++batch) {
+    int entry = 0;
+    while (entry + 1 < record.entries_size() && record.entries(entry + 1).first_batch() <= batch) {
+      ++entry;
+    }
+    const auto& ranges = record.entries(entry).ranges();
+    const int64_t stages = ranges.size();
+    const int64_t resumed = record.entries(entry).first_batch() - 1;
     std::vector<Digest> gradients(static_cast<size_t>(options.layers), 0);
     const auto used = [&](int64_t stage) {
-      return options.sync ? batch - 1 : std::max<int64_t>(batch - (stages - stage), -1);
+      return options.sync ? batch - 1 : std::max(batch - (stages - stage), resumed);
     };
     for (int32_t micro = 0; micro < micros; ++micro) {
       Digest tensor = data_digest(batch, micro);
-      for (int64_t s = 0; s < stages; ++s) {
-        for (int l = ranges[s].first; l < ranges[s].last; ++l) {
+      for (int s = 0; s < stages; ++s) {
+        for (int l = ranges[s].first(); l < ranges[s].last(); ++l) {
           tensor = forward(tensor, versions[used(s)][l]);
         }
       }
-      for (int64_t s = stages; s-- > 0;) {
-        for (int l = ranges[s].last; l-- > ranges[s].first;) {
+      for (int s = static_cast<int>(stages); s-- > 0;) {
+        for (int l = ranges[s].last(); l-- > ranges[s].first();) {
           tensor = backward(tensor, versions[used(s)][l]);
           gradients[l] = add_gradient(gradients[l], tensor);
         }
@@ -73,12 +79,12 @@ std::vector<Digest> oracle(const ClusterOptions& options, const std::vector<Laye
     }
     std::vector<Digest>& next = versions[batch];
     next.resize(static_cast<size_t>(options.layers));
-    for (int64_t s = 0; s < stages; ++s) {
+    for (int s = 0; s < stages; ++s) {
       const int every = options.sync ? 0 : options.aggregate_every;
-      for (int l = ranges[s].first; l < ranges[s].last; ++l) {
+      for (int l = ranges[s].first(); l < ranges[s].last(); ++l) {
         next[l] = step(versions[batch - 1][l], gradients[l]);
         if (every == 0 || (batch + 1) % every != 0) continue;
-        const int64_t from = std::max<int64_t>(batch - (stages - s) + 1, -1);
+        const int64_t from = std::max(batch - (stages - s) + 1, resumed);
         if (from == batch) continue;
         Digest sum = versions[from][l];
         for (int64_t v = from + 1; v <= batch; ++v) sum = mean(sum, versions[v][l]);
@@ -149,8 +155,11 @@ class FakeExecutor {
     versions_.clear();
     used_.clear();
     for (int l = range_.first; l < range_.last; ++l) {
-      versions_[task.version][l] = initial_digest(l);
+      const ConstBufferPtr& snapshot = task.snapshots.at(static_cast<size_t>(l - range_.first));
+      FT_CHECK((snapshot == nullptr) == (task.version < 0));
+      versions_[task.version][l] = snapshot == nullptr ? initial_digest(l) : unwrap(snapshot);
     }
+    result->layer_bytes.assign(100, 8);
     result->inputs = {range_.first};
     result->outputs = {range_.last};
     if (task.stage + 1 < task.assign.stages_size()) result->received_gradients = {range_.last};
@@ -194,6 +203,8 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options) {
   training_.set_evaluate(options.evaluation_batches > 0);
   training_.set_evaluation_batches(options.evaluation_batches);
   training_.set_evaluation_rows(options.evaluation_batches * kRows);
+  training_.set_replicate_every(options.replicate_every);
+  training_.set_global_every(options.global_every);
   run_.fill(9);
 
   CentralOptions central;
@@ -208,15 +219,27 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options) {
   central.model_sha256 = std::string(32, 'm');
   central.model = wrap(42);
   central_ = std::make_unique<Central>(central);
-  for (PeerId peer = 1; peer <= static_cast<PeerId>(options.stages); ++peer) {
-    StageOptions stage;
-    stage.self = peer;
-    stage.beside_central = peer == 1;
-    stage.hello.set_name("stage-" + std::to_string(peer));
-    if (peer % 2 == 1) stage.hello.set_model_sha256(central.model_sha256);
-    nodes_[peer].stage = std::make_unique<Stage>(stage);
-    nodes_[peer].executor = std::make_unique<FakeExecutor>();
-  }
+  for (PeerId peer = 1; peer <= static_cast<PeerId>(options.stages); ++peer) add_stage(peer);
+}
+
+void Cluster::add_stage(PeerId peer) {
+  StageOptions stage;
+  stage.self = peer;
+  stage.beside_central = peer == 1;
+  stage.hello.set_name("stage-" + std::to_string(peer));
+  if (peer % 2 == 1) stage.hello.set_model_sha256(std::string(32, 'm'));
+  nodes_[peer].stage = std::make_unique<Stage>(stage);
+  nodes_[peer].executor = std::make_unique<FakeExecutor>();
+}
+
+// Everything that the process knew is gone, and what was on its way from and to it.
+void Cluster::crash(PeerId peer) {
+  nodes_.erase(peer);
+  terms_.erase(peer);
+  std::erase_if(links_, [peer](const auto& entry) {
+    return entry.first.first == peer || entry.first.second.first == peer;
+  });
+  deliver_central(DisconnectedEvent{peer});
 }
 
 uint64_t Cluster::draw(uint64_t bound) {
@@ -227,9 +250,7 @@ void Cluster::deliver_stage(PeerId peer, const Event& event) {
   perform(peer, false, nodes_.at(peer).stage->step(event, now_));
 }
 
-void Cluster::deliver_central(const Event& event) {
-  perform(1, true, central_->step(event, now_));
-}
+void Cluster::deliver_central(const Event& event) { perform(1, true, central_->step(event, now_)); }
 
 void Cluster::perform(PeerId at, bool from_central, Actions actions) {
   const auto fill = [&](net::Control* message) {
@@ -247,13 +268,13 @@ void Cluster::perform(PeerId at, bool from_central, Actions actions) {
     } else if (auto* term = std::get_if<SetTerm>(&action)) {
       (from_central ? central_term_ : terms_[at]) = term->term;
     } else if (auto* control = std::get_if<SendControl>(&action)) {
+      if (nodes_.count(control->to) == 0) continue;
       fill(&control->message);
-      links_[{at, {control->to, 0}}].push_back(
-          {at, !from_central, ControlEvent{at, control->message}});
+      const bool to_stage = from_central || control->message.has_fetch_snapshot();
+      links_[{at, {control->to, 0}}].push_back({at, !to_stage, ControlEvent{at, control->message}});
     } else if (auto* bulk = std::get_if<SendBulk>(&action)) {
-      const bool to_central = bulk->name.kind == BulkKind::kSnapshot;
-      links_[{at, {bulk->to, 1}}].push_back(
-          {at, to_central, BulkEvent{at, bulk->name, bulk->bytes}});
+      if (nodes_.count(bulk->to) == 0) continue;
+      links_[{at, {bulk->to, 1}}].push_back({at, false, BulkEvent{at, bulk->name, bulk->bytes}});
     } else if (auto* task = std::get_if<StartTask>(&action)) {
       Node& node = nodes_.at(at);
       if (task->task.kind == TaskKind::kConfigure) node.place = task->task.stage;
@@ -266,13 +287,14 @@ void Cluster::perform(PeerId at, bool from_central, Actions actions) {
       const Load& l = load->load;
       loads_.push_back({l, wrap(data_digest(l.batch, l.micro)), wrap(7)});
     } else if (auto* journal = std::get_if<WriteJournal>(&action)) {
-      const auto& entry = journal->record.entries(journal->record.entries_size() - 1);
-      ranges_.clear();
-      for (const auto& range : entry.ranges()) ranges_.push_back({range.first(), range.last()});
+      record_ = journal->record;
       links_[{1, {1, 2}}].push_back({1, true, JournalWrittenEvent{journal->term}});
     } else if (auto* told = std::get_if<Tell>(&action)) {
       if (auto* batch = std::get_if<BatchReport>(&told->report)) batches_.push_back(*batch);
       if (auto* e = std::get_if<EvaluatedReport>(&told->report)) evaluations_.push_back(*e);
+      if (auto* r = std::get_if<ReconfiguredReport>(&told->report)) reconfigurations_.push_back(*r);
+    } else if (auto* checkpoint = std::get_if<WriteCheckpoint>(&action)) {
+      links_[{1, {1, 3}}].push_back({1, true, CheckpointWrittenEvent{checkpoint->version}});
     } else if (auto* complete = std::get_if<Complete>(&action)) {
       complete_ = *complete;
     } else if (auto* exit = std::get_if<Exit>(&action)) {
@@ -317,7 +339,7 @@ bool Cluster::step_once() {
     });
   }
   if (choices.empty() || draw(20) == 0) {
-    now_ += kMillisecondUs;
+    now_ += 5 * kMillisecondUs;
     deliver_central(TickEvent{});
     for (auto& [peer, node] : nodes_) deliver_stage(peer, TickEvent{});
     return !choices.empty();
@@ -328,7 +350,23 @@ bool Cluster::step_once() {
 
 bool Cluster::run() {
   int idle = 0;
-  while (!exited_ && idle < 1000) idle = step_once() ? 0 : idle + 1;
+  int crashes = options_.crashes;
+  PeerId newest = static_cast<PeerId>(options_.stages);
+  std::vector<int64_t> joins;  // steps at which a fresh stage appears
+  for (int64_t steps = 0; !exited_ && idle < 3000 && steps < 400000; ++steps) {
+    idle = step_once() ? 0 : idle + 1;
+    if (crashes > 0 && !exited_ && !reconfigurations_.empty() && draw(150) == 0 &&
+        nodes_.size() > 1) {
+      auto victim = std::next(nodes_.begin(), 1 + static_cast<long>(draw(nodes_.size() - 1)));
+      crash(victim->first);
+      --crashes;
+      if (options_.join_after > 0) joins.push_back(steps + options_.join_after);
+    }
+    if (!joins.empty() && steps >= joins.front()) {
+      joins.erase(joins.begin());
+      add_stage(++newest);
+    }
+  }
   // Central has spoken its last word; let it arrive.
   for (int i = 0; i < 10000 && stages_exited_ < options_.stages - 1; ++i) step_once();
   return exited_;
@@ -336,7 +374,11 @@ bool Cluster::run() {
 
 std::vector<Digest> Cluster::final_digests() const {
   std::vector<Digest> digests;
-  for (const ConstBufferPtr& snapshot : complete_.snapshots) digests.push_back(unwrap(snapshot));
+  for (int32_t layer = 0; layer < options_.layers; ++layer) {
+    const ConstBufferPtr snapshot =
+        nodes_.at(1).stage->snapshots().find({complete_.version, layer, complete_.term});
+    digests.push_back(snapshot == nullptr ? 0 : unwrap(snapshot));
+  }
   return digests;
 }
 

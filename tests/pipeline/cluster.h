@@ -29,10 +29,14 @@ struct ClusterOptions {
   int64_t batches = 12;
   int64_t batches_per_epoch = 5;
   int64_t evaluation_batches = 3;  // 0: no evaluation
+  int64_t replicate_every = 2;
+  int64_t global_every = 2;
+  int crashes = 0;     // of stages other than central's, at random moments
+  int join_after = 0;  // a fresh stage appears for each crashed one, so many steps later; 0: never
 };
 
 // What the run must end with, computed batch by batch by the rules of DESIGN 3 alone.
-std::vector<Digest> oracle(const ClusterOptions& options, const std::vector<LayerRange>& ranges);
+std::vector<Digest> oracle(const ClusterOptions& options, const net::Record& record);
 
 class FakeExecutor;
 
@@ -46,7 +50,8 @@ class Cluster {
 
   const Status& status() const { return status_; }
   std::vector<Digest> final_digests() const;
-  const std::vector<LayerRange>& ranges() const { return ranges_; }
+  const net::Record& record() const { return record_; }
+  const std::vector<ReconfiguredReport>& reconfigurations() const { return reconfigurations_; }
   const std::vector<BatchReport>& batches() const { return batches_; }
   const std::vector<EvaluatedReport>& evaluations() const { return evaluations_; }
   int in_flight_max(int stage) const { return in_flight_max_.at(stage); }
@@ -69,6 +74,8 @@ class Cluster {
   void deliver_central(const Event& event);
   void perform(PeerId at, bool from_central, Actions actions);
   bool step_once();
+  void add_stage(PeerId peer);
+  void crash(PeerId peer);
 
   ClusterOptions options_;
   net::Training training_;
@@ -86,7 +93,8 @@ class Cluster {
   bool exited_ = false;
   Status status_;
   Complete complete_;
-  std::vector<LayerRange> ranges_;
+  net::Record record_;
+  std::vector<ReconfiguredReport> reconfigurations_;
   std::vector<BatchReport> batches_;
   std::vector<EvaluatedReport> evaluations_;
   std::map<int, int> in_flight_;

@@ -1,8 +1,9 @@
 // The state machines against the oracle, over many seeds and shapes.
 
-#include <doctest/doctest.h>
-
 #include "tests/pipeline/cluster.h"
+
+#include <algorithm>
+#include <doctest/doctest.h>
 
 using ft::test::Cluster;
 using ft::test::ClusterOptions;
@@ -16,7 +17,7 @@ void check_run(const ClusterOptions& options) {
   Cluster cluster(options);
   REQUIRE(cluster.run());
   REQUIRE_MESSAGE(cluster.status().ok(), cluster.status().message());
-  CHECK(cluster.final_digests() == ft::test::oracle(options, cluster.ranges()));
+  CHECK(cluster.final_digests() == ft::test::oracle(options, cluster.record()));
   CHECK(cluster.stages_exited() == options.stages - 1);
   REQUIRE(static_cast<int64_t>(cluster.batches().size()) == options.batches);
   for (int64_t batch = 0; batch < options.batches; ++batch) {
@@ -78,4 +79,51 @@ TEST_CASE("cluster: epochs do not drain the pipeline") {
   Cluster cluster(options);
   REQUIRE(cluster.run());
   CHECK(cluster.in_flight_max(0) == 4);
+}
+
+namespace {
+
+void check_recovery(const ClusterOptions& options, int* recoveries) {
+  CAPTURE(options.seed);
+  CAPTURE(options.stages);
+  CAPTURE(options.sync);
+  Cluster cluster(options);
+  REQUIRE(cluster.run());
+  REQUIRE_MESSAGE(cluster.status().ok(), cluster.status().message());
+  CHECK(cluster.final_digests() == ft::test::oracle(options, cluster.record()));
+  // Every batch is reported, in order, and again only when it was rolled back.
+  int64_t next = 0;
+  int64_t newest = -1;
+  for (const auto& batch : cluster.batches()) {
+    CHECK(batch.batch <= next);
+    CHECK(batch.replayed == (batch.batch <= newest));
+    next = batch.batch + 1;
+    newest = std::max(newest, batch.batch);
+  }
+  CHECK(newest == options.batches - 1);
+  for (const auto& reconfigured : cluster.reconfigurations()) {
+    if (reconfigured.term == 1) continue;
+    ++*recoveries;
+  }
+  const int64_t epochs =
+      (options.batches + options.batches_per_epoch - 1) / options.batches_per_epoch;
+  REQUIRE(static_cast<int64_t>(cluster.evaluations().size()) == epochs);
+}
+
+}  // namespace
+
+TEST_CASE("cluster: stages crash at any moment and nothing is lost") {
+  int recoveries = 0;
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    ClusterOptions options;
+    options.seed = seed;
+    options.sync = seed % 2 == 0;
+    options.stages = 2 + static_cast<int>(seed % 4);
+    options.batches = 20;
+    options.crashes = 1 + static_cast<int>(seed / 4 % 3);
+    options.aggregate_every = static_cast<int>(seed % 3);
+    options.join_after = seed % 5 == 0 ? 60 : 0;
+    check_recovery(options, &recoveries);
+  }
+  CHECK(recoveries > 300);
 }
