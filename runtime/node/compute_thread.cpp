@@ -47,17 +47,18 @@ ComputeThread::~ComputeThread() {
 
 void ComputeThread::loop() {
   pool_ = std::make_unique<ThreadPool>(options_.threads);
-  while (std::optional<Task> task = tasks_.take()) {
+  Task task;
+  while (tasks_.take(&task)) {
     const TimeUs started = monotonic_now_us();
     const TimeUs cpu_started = thread_cpu_now_us() + pool_->worker_cpu_us();
     TaskResult result;
-    result.kind = task->kind;
-    result.term = task->term;
-    result.batch = task->batch;
-    result.micro = task->micro;
-    result.version = task->version;
-    result.layer = task->layer;
-    run(*task, &result);
+    result.kind = task.kind;
+    result.term = task.term;
+    result.batch = task.batch;
+    result.micro = task.micro;
+    result.version = task.version;
+    result.layer = task.layer;
+    run(task, &result);
     if (options_.slowdown > 1.0) {
       const TimeUs cpu = thread_cpu_now_us() + pool_->worker_cpu_us() - cpu_started;
       const auto pause = static_cast<int64_t>((options_.slowdown - 1.0) * static_cast<double>(cpu));
@@ -65,6 +66,7 @@ void ComputeThread::loop() {
     }
     result.busy_us = monotonic_now_us() - started;
     results_.put(std::move(result));
+    task = Task();  // its tensors are not kept while waiting
   }
   trainer_.reset();
   pool_.reset();

@@ -72,15 +72,16 @@ DataThread::~DataThread() {
 }
 
 void DataThread::loop() {
-  while (std::optional<DataRequest> request = requests_.take()) {
-    if (const auto* load = std::get_if<Load>(&*request)) {
+  DataRequest request;
+  while (requests_.take(&request)) {
+    if (const auto* load = std::get_if<Load>(&request)) {
       results_.put(load->kind == LoadKind::kTrain ? loader_.train(*load)
                                                   : loader_.evaluation(*load));
-    } else if (const auto* journal = std::get_if<JournalRequest>(&*request)) {
+    } else if (const auto* journal = std::get_if<JournalRequest>(&request)) {
       results_.put(
           JournalResult{journal->term, directory_.append_journal(journal->term, journal->record)});
     } else {
-      const Checkpoint& checkpoint = std::get<CheckpointRequest>(*request).checkpoint;
+      const Checkpoint& checkpoint = std::get<CheckpointRequest>(request).checkpoint;
       results_.put(CheckpointResult{
           checkpoint.version, write_checkpoint(directory_.file("checkpoint.ftc"), checkpoint)});
     }

@@ -6,7 +6,6 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <optional>
 
 #include "runtime/base/check.h"
 #include "runtime/node/wake_fd.h"
@@ -32,16 +31,17 @@ class Mailbox {
     if (wake_ != nullptr) wake_->signal();
   }
 
-  // Blocks until there is an item; nothing after close().
-  std::optional<T> take() {
+  // Blocks until there is an item; false after close().
+  bool take(T* item) {
     std::unique_lock lock(mutex_);
     ready_.wait(lock, [this] { return !items_.empty() || closed_; });
-    return pop();
+    return pop(item);
   }
 
-  std::optional<T> try_take() {
+  // False when there is none.
+  bool try_take(T* item) {
     const std::lock_guard lock(mutex_);
-    return pop();
+    return pop(item);
   }
 
   // Items not taken yet are dropped.
@@ -55,11 +55,11 @@ class Mailbox {
   }
 
  private:
-  std::optional<T> pop() {
-    if (items_.empty()) return std::nullopt;
-    std::optional<T> item(std::move(items_.front()));
+  bool pop(T* item) {
+    if (items_.empty()) return false;
+    *item = std::move(items_.front());
     items_.pop_front();
-    return item;
+    return true;
   }
 
   WakeFd* wake_;

@@ -86,6 +86,7 @@ Status Reactor::run() {
     drain_local();
   }
   if (transport_) transport_->flush(monotonic_now_us() + kFlushUs, this);
+  data_.reset();  // the run directory has one writer at a time
   return status_;
 }
 
@@ -108,28 +109,22 @@ void Reactor::tick() {
 }
 
 void Reactor::drain_mailboxes() {
-  while (std::optional<TaskResult> result = task_results_.try_take()) {
-    deliver(Machine::kStage, *result);
-  }
-  while (std::optional<DataResult> result = data_results_.try_take()) {
-    if (auto* load = std::get_if<LoadResult>(&*result)) {
-      deliver(Machine::kCentral, *load);
-      continue;
-    }
-    if (const auto* journal = std::get_if<JournalResult>(&*result)) {
-      if (!journal->status.ok()) {
-        perform(Exit{journal->status});
-      } else {
-        deliver(Machine::kCentral, JournalWrittenEvent{journal->term});
-      }
-      continue;
-    }
-    const auto& checkpoint = std::get<CheckpointResult>(*result);
-    if (!checkpoint.status.ok()) {
-      perform(Exit{checkpoint.status});
-    } else {
-      deliver(Machine::kCentral, CheckpointWrittenEvent{checkpoint.version});
-    }
+  TaskResult task;
+  while (task_results_.try_take(&task)) deliver(Machine::kStage, std::move(task));
+  DataResult result;
+  while (data_results_.try_take(&result)) take_data(result);
+}
+
+void Reactor::take_data(const DataResult& result) {
+  if (const auto* load = std::get_if<LoadResult>(&result)) {
+    deliver(Machine::kCentral, *load);
+  } else if (const auto* journal = std::get_if<JournalResult>(&result)) {
+    if (!journal->status.ok()) return perform(Exit{journal->status});
+    deliver(Machine::kCentral, JournalWrittenEvent{journal->term});
+  } else {
+    const auto& checkpoint = std::get<CheckpointResult>(result);
+    if (!checkpoint.status.ok()) return perform(Exit{checkpoint.status});
+    deliver(Machine::kCentral, CheckpointWrittenEvent{checkpoint.version});
   }
 }
 

@@ -79,6 +79,7 @@ class Reactor : public TransportHandler {
   void send_bulk(SendBulk send);
   void tell(const Report& report);
   void drain_mailboxes();
+  void take_data(const DataResult& result);
   void drain_local();
   void tick();
 

@@ -1,0 +1,331 @@
+// Stage while training: tensors in, tasks out, results on.
+
+#include <algorithm>
+
+#include "runtime/pipeline/stage.h"
+
+namespace ft {
+namespace {
+
+// The tensors in the order of `ids`, or empty when one has not arrived.
+std::vector<ConstBufferPtr> collect(const std::map<int32_t, ConstBufferPtr>& arrived,
+                                    const std::vector<int32_t>& ids) {
+  std::vector<ConstBufferPtr> tensors;
+  for (const int32_t id : ids) {
+    const auto found = arrived.find(id);
+    if (found == arrived.end()) return {};
+    tensors.push_back(found->second);
+  }
+  return tensors;
+}
+
+bool contains(const std::vector<int32_t>& ids, int32_t id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+}  // namespace
+
+PeerId Stage::previous() const {
+  return place_.stage == 0 ? central_ : assign_.stages(place_.stage - 1).incarnation();
+}
+
+PeerId Stage::next() const {
+  return is_last() ? 0 : assign_.stages(place_.stage + 1).incarnation();
+}
+
+int64_t Stage::tensor_bytes(const std::vector<int32_t>& ids, int32_t id) const {
+  return contains(ids, id) ? value_bytes_.at(id) : -1;
+}
+
+// The last evaluation batch may be incomplete: its labels say how many rows count.
+int64_t Stage::evaluation_label_bytes(int64_t index) const {
+  const int64_t rows =
+      std::min(micro_rows(), assign_.training().evaluation_rows() - index * micro_rows());
+  return rows * label_row_bytes_;
+}
+
+int64_t Stage::expected_bytes(PeerId from, const BulkName& name) const {
+  if (name.kind == BulkKind::kModel) {
+    return phase_ == Phase::kMoving && from == assign_.model_from() ? assign_.model_bytes() : -1;
+  }
+  if (name.kind == BulkKind::kSnapshot) return snapshot_bytes(from, name);
+  if ((phase_ != Phase::kReady && phase_ != Phase::kTraining) || !has_range()) return -1;
+  // 1F1B keeps every neighbour within S batches of our own; one more is on its way to us.
+  const net::Training& training = assign_.training();
+  const bool near = name.batch > version_ && name.batch <= version_ + place_.stages + 2 &&
+                    name.batch < training.batches() && name.micro >= 0 &&
+                    name.micro < micro_count(training);
+  const bool evaluated = is_evaluated(training, name.version) && name.batch >= 0 &&
+                         name.batch < training.evaluation_batches();
+  switch (name.kind) {
+    case BulkKind::kActivation:
+      return near && from == previous() ? tensor_bytes(inputs_, name.item) : -1;
+    case BulkKind::kGradient:
+      return near && from == next() ? tensor_bytes(received_gradients_, name.item) : -1;
+    case BulkKind::kLabels:
+      return near && is_last() && from == central_ ? micro_rows() * label_row_bytes_ : -1;
+    case BulkKind::kEvaluation:
+      return evaluated && from == previous() ? tensor_bytes(inputs_, name.item) : -1;
+    case BulkKind::kEvaluationLabels:
+      return evaluated && is_last() && from == central_ ? evaluation_label_bytes(name.batch) : -1;
+    default:
+      return -1;
+  }
+}
+
+void Stage::on_bulk(const BulkEvent& event) {
+  const BulkName& name = event.name;
+  if (expected_bytes(event.from, name) != static_cast<int64_t>(event.bytes->size())) return;
+  const Micro micro{name.batch, name.micro};
+  switch (name.kind) {
+    case BulkKind::kModel:
+      model_ = event.bytes;
+      model_wanted_ = false;
+      configure_wanted_ = fetching_.empty();
+      break;
+    case BulkKind::kSnapshot: {
+      const SnapshotKey key{name.version, name.item, name.origin_term};
+      hold(key, event.bytes);
+      if (fetching_.erase(key) > 0) configure_wanted_ = !model_wanted_ && fetching_.empty();
+      break;
+    }
+    case BulkKind::kActivation:
+      arrived_inputs_[micro][name.item] = event.bytes;
+      break;
+    case BulkKind::kGradient:
+      arrived_gradients_[micro][name.item] = event.bytes;
+      break;
+    case BulkKind::kLabels:
+      arrived_labels_[micro] = event.bytes;
+      break;
+    case BulkKind::kEvaluation:
+      evaluations_[{name.version, name.batch}].inputs[name.item] = event.bytes;
+      break;
+    case BulkKind::kEvaluationLabels:
+      evaluations_[{name.version, name.batch}].labels = event.bytes;
+      break;
+    default:
+      break;
+  }
+}
+
+// ---- Compute ----
+
+Stage::Micro Stage::after(Micro micro) const {
+  if (micro.second + 1 < micro_count(assign_.training())) return {micro.first, micro.second + 1};
+  return {micro.first + 1, 0};
+}
+
+void Stage::start(Task task) {
+  task.term = term_;
+  busy_ = true;
+  actions_.push_back(StartTask{std::move(task)});
+}
+
+void Stage::dispatch() {
+  if (busy_) return;
+  if (configure_wanted_) {
+    configure();
+    return;
+  }
+  if (phase_ != Phase::kTraining || !has_range()) return;
+  (void)(start_snapshot() || start_backward() || start_evaluation() || start_forward());
+}
+
+bool Stage::start_snapshot() {
+  if (snapshots_due_.empty()) return false;
+  Task task;
+  task.kind = TaskKind::kSnapshot;
+  task.layer = snapshots_due_.front().layer;
+  task.version = snapshots_due_.front().version;
+  start(std::move(task));
+  return true;
+}
+
+bool Stage::start_backward() {
+  Task task;
+  if (step_due_) {
+    task.kind = TaskKind::kStep;
+    task.batch = version_ + 1;
+    task.mean_from = mean_from(assign_.training(), place_, task.batch);
+    task.retain_oldest = oldest_needed(assign_.training(), place_, task.batch);
+    task.retain_cuts = cuts_kept();
+    start(std::move(task));
+    return true;
+  }
+  if (next_backward_ >= next_forward_) return false;
+  if (!is_last() && !received_gradients_.empty()) {
+    const auto arrived = arrived_gradients_.find(next_backward_);
+    if (arrived == arrived_gradients_.end()) return false;
+    task.tensors = collect(arrived->second, received_gradients_);
+    if (task.tensors.empty()) return false;
+    arrived_gradients_.erase(arrived);
+  }
+  task.kind = TaskKind::kBackward;
+  task.batch = next_backward_.first;
+  task.micro = next_backward_.second;
+  start(std::move(task));
+  return true;
+}
+
+bool Stage::start_forward() {
+  const net::Training& training = assign_.training();
+  if (next_forward_.first >= training.batches() || in_flight_ >= in_flight_max(place_)) {
+    return false;
+  }
+  Task task;
+  task.version = version_used(training, place_, next_forward_.first);
+  if (task.version > version_) return false;
+  const auto arrived = arrived_inputs_.find(next_forward_);
+  if (arrived == arrived_inputs_.end()) return false;
+  task.tensors = collect(arrived->second, inputs_);
+  if (task.tensors.empty()) return false;
+  if (is_last()) {
+    const auto labels = arrived_labels_.find(next_forward_);
+    if (labels == arrived_labels_.end()) return false;
+    task.labels = labels->second;
+    arrived_labels_.erase(labels);
+  }
+  arrived_inputs_.erase(arrived);
+  task.kind = TaskKind::kForward;
+  task.batch = next_forward_.first;
+  task.micro = next_forward_.second;
+  start(std::move(task));
+  return true;
+}
+
+bool Stage::start_evaluation() {
+  if (evaluations_.empty()) return false;
+  const auto& [key, evaluation] = *evaluations_.begin();
+  if (key.first > version_ || (is_last() && evaluation.labels == nullptr)) return false;
+  Task task;
+  task.tensors = collect(evaluation.inputs, inputs_);
+  if (task.tensors.empty()) return false;
+  task.kind = TaskKind::kEvaluate;
+  task.version = key.first;
+  task.batch = key.second;
+  task.labels = evaluation.labels;
+  evaluations_.erase(evaluations_.begin());
+  start(std::move(task));
+  return true;
+}
+
+// Cuts that an evaluation still reads.
+std::vector<int64_t> Stage::cuts_kept() const {
+  std::vector<int64_t> cuts;
+  const net::Training& training = assign_.training();
+  if (!training.evaluate()) return cuts;
+  const int64_t every = training.batches_per_epoch();
+  for (int64_t cut = every - 1; cut <= version_ + 1; cut += every) {
+    if (cut >= place_.resumed_version && evaluated_.count(cut) == 0) cuts.push_back(cut);
+  }
+  return cuts;
+}
+
+// ---- Results ----
+
+void Stage::on_task(const TaskResult& result) {
+  busy_ = false;
+  busy_us_ += result.busy_us;
+  ++tasks_done_;
+  if (result.term != term_ || phase_ == Phase::kJoining) return;
+  if (!result.status.ok()) {
+    fail(result.status);
+    return;
+  }
+  switch (result.kind) {
+    case TaskKind::kConfigure:
+      on_configured(result);
+      break;
+    case TaskKind::kForward:
+      on_forward(result);
+      break;
+    case TaskKind::kBackward:
+      for (size_t i = 0; place_.stage > 0 && i < result.tensors.size(); ++i) {
+        const BulkName name{BulkKind::kGradient, result.batch, result.micro, sent_gradients_[i]};
+        actions_.push_back(SendBulk{previous(), name, result.tensors[i]});
+      }
+      --in_flight_;
+      next_backward_ = after(next_backward_);
+      step_due_ = next_backward_.second == 0;
+      break;
+    case TaskKind::kStep:
+      on_step(result);
+      break;
+    case TaskKind::kEvaluate:
+      on_evaluated(result);
+      break;
+    case TaskKind::kSnapshot:
+      on_snapshot(result);
+      break;
+  }
+}
+
+void Stage::on_snapshot(const TaskResult& result) {
+  const SnapshotDue due = snapshots_due_.front();
+  snapshots_due_.pop_front();
+  const SnapshotKey key{due.version, due.layer, term_of(due.version)};
+  hold(key, result.tensors[0]);
+  push(ring_next(), key);
+  if (due.to_central && ring_next() != central_) push(central_, key);
+}
+
+void Stage::on_forward(const TaskResult& result) {
+  ++in_flight_;
+  next_forward_ = after(next_forward_);
+  if (is_last()) {
+    net::Control message;
+    net::BatchLoss* loss = message.mutable_batch_loss();
+    loss->set_batch(result.batch);
+    loss->set_micro(result.micro);
+    loss->set_loss_sum(result.loss_sum);
+    loss->set_rows(result.rows);
+    loss->set_correct(result.correct);
+    send(central_, std::move(message));
+    return;
+  }
+  for (size_t i = 0; i < result.tensors.size(); ++i) {
+    const BulkName name{BulkKind::kActivation, result.batch, result.micro, outputs_[i]};
+    actions_.push_back(SendBulk{next(), name, result.tensors[i]});
+  }
+}
+
+void Stage::on_step(const TaskResult& result) {
+  step_due_ = false;
+  version_ = result.batch;
+  net::Control message;
+  message.mutable_progress()->set_version(version_);
+  message.mutable_progress()->set_busy_us(busy_us_);
+  send(central_, std::move(message));
+  if (is_cut(assign_.training(), version_)) {
+    take_cut(is_global_cut(assign_.training(), version_));
+  }
+}
+
+void Stage::on_evaluated(const TaskResult& result) {
+  if (is_last()) {
+    net::Control message;
+    net::EvaluationLoss* loss = message.mutable_evaluation_loss();
+    loss->set_version(result.version);
+    loss->set_index(result.batch);
+    loss->set_loss_sum(result.loss_sum);
+    loss->set_rows(result.rows);
+    loss->set_correct(result.correct);
+    send(central_, std::move(message));
+    return;
+  }
+  for (size_t i = 0; i < result.tensors.size(); ++i) {
+    const BulkName name{BulkKind::kEvaluation, result.batch, 0, outputs_[i], result.version};
+    actions_.push_back(SendBulk{next(), name, result.tensors[i]});
+  }
+}
+
+void Stage::fail(const Status& status) {
+  net::Control message;
+  message.mutable_failure()->set_reason(status.message());
+  send(central_, std::move(message));
+  phase_ = Phase::kFinished;
+  if (!options_.beside_central) actions_.push_back(Exit{status});
+}
+
+}  // namespace ft
