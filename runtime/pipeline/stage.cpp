@@ -28,7 +28,7 @@ void Stage::on_tick(TimeUs now) {
   if (phase_ == Phase::kJoining) {
     if (now < next_hello_) return;
     next_hello_ = now + options_.hello_interval_us;
-    actions_.push_back(SayHello{});
+    actions_.push_back(SayHello{term_});
     return;
   }
   if (now >= central_heard_ + options_.central_timeout_us) {

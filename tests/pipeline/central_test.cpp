@@ -66,6 +66,15 @@ TEST_CASE("central: messages of strangers and of another term change nothing") {
   CHECK(central.step(event, 0).empty());
 }
 
+TEST_CASE("central: a member that says Hello again has given central up: a new term begins") {
+  ft::Central central(options());
+  CHECK(sent_to(central.step(hello(2), 0), 2, ft::net::Control::kPause) != nullptr);
+  CHECK(sent_to(central.step(hello(2), 0), 2, ft::net::Control::kPause) == nullptr);
+  ft::ControlEvent again = hello(2);
+  again.message.mutable_hello()->set_held_term(1);
+  CHECK(sent_to(central.step(again, 0), 2, ft::net::Control::kPause) != nullptr);
+}
+
 TEST_CASE("central: more fixed ranges than devices are refused with both numbers") {
   ft::CentralOptions o = options();
   o.cuts = "1,2";

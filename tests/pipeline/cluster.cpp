@@ -260,9 +260,9 @@ void Cluster::perform(PeerId at, bool from_central, Actions actions) {
   };
   for (Action& action : actions) {
     if (auto* hello = std::get_if<SayHello>(&action)) {
-      (void)hello;
       net::Control message;
       message.mutable_hello()->set_name("stage-" + std::to_string(at));
+      message.mutable_hello()->set_held_term(hello->held_term);
       message.set_sender(at);
       links_[{at, {1, 0}}].push_back({at, true, ControlEvent{at, message}});
     } else if (auto* term = std::get_if<SetTerm>(&action)) {
