@@ -6,6 +6,7 @@
 #include <cmath>
 #include <unistd.h>
 
+#include "net/control.h"
 #include "runtime/node/version.h"
 
 namespace ft {
@@ -236,6 +237,14 @@ void set_defaults(Options* o) {
     ::gethostname(host, sizeof(host) - 1);
     o->name = host[0] != '\0' ? host : "device";
   }
+  // Names travel and end on terminals; a stage of `local` adds a number to it.
+  o->name.resize(std::min(o->name.size(), kNameBytesMax - 4));
+  std::replace_if(
+      o->name.begin(), o->name.end(),
+      [](char c) {
+        return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7E;
+      },
+      '?');
   if (o->listen.empty()) {
     o->listen = o->role == Role::kCentral ? "tcp://127.0.0.1:7117" : "tcp://127.0.0.1:*";
   }

@@ -160,7 +160,7 @@ std::string job_to_json(const TrainingJob& job, const RunId& run) {
                        {"momentum", optimizer.momentum()},
                        {"weight_decay", optimizer.weight_decay()},
                        {"nesterov", optimizer.nesterov()}}}};
-  return json.dump(2) + "\n";
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 namespace {

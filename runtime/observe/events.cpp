@@ -7,6 +7,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// Paths and names need not be UTF-8; JSON must.
+std::string to_line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 double seconds(TimeUs us) { return static_cast<double>(us) / 1e6; }
 
 Json to_json(const ReconfiguredReport& report) {
@@ -63,7 +68,7 @@ std::string event_json(const StartedInfo& info) {
                {"batches", info.batches},      {"batches_per_epoch", info.batches_per_epoch},
                {"run_dir", info.run_directory}};
   if (!info.central.empty()) json["central"] = info.central;
-  return json.dump();
+  return to_line(json);
 }
 
 std::string event_json(const FinishedInfo& info) {
@@ -85,13 +90,13 @@ std::string event_json(const FinishedInfo& info) {
                  {"model", info.bytes.model}}}};
   if (info.evaluated) json["accuracy"] = info.accuracy;
   if (!info.exported.empty()) json["exported"] = info.exported;
-  return json.dump();
+  return to_line(json);
 }
 
 std::string event_json(const Report& report, double images_per_second) {
   Json json = std::visit([](const auto& kind) { return to_json(kind); }, report);
   if (std::holds_alternative<BatchReport>(report)) json["images_per_second"] = images_per_second;
-  return json.dump();
+  return to_line(json);
 }
 
 }  // namespace ft

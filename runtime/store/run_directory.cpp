@@ -52,12 +52,14 @@ Result<std::unique_ptr<RunDirectory>> RunDirectory::create(const std::string& pa
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) {
-    return failed_error("--run-dir %s: cannot create: %s", path.c_str(), error.message().c_str());
+    return invalid_error("--run-dir %s: cannot create: %s; name a directory that you can write to",
+                         path.c_str(), error.message().c_str());
   }
   std::unique_ptr<RunDirectory> directory(new RunDirectory(path));
   directory->lock_ = ::open(directory->file("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (directory->lock_ < 0) {
-    return failed_error("--run-dir %s: cannot write there: %s", path.c_str(), std::strerror(errno));
+    return invalid_error("--run-dir %s: cannot write there: %s; name another one", path.c_str(),
+                         std::strerror(errno));
   }
   if (::flock(directory->lock_, LOCK_EX | LOCK_NB) != 0) {
     return invalid_error("--run-dir %s: another ftrun uses it; choose another directory",

@@ -32,7 +32,7 @@ struct RecordEntry {
 class RunDirectory {
  public:
   // Makes the directory (and its parents) for a new run and locks it. Errors: kInvalid when it
-  // holds a run already or another process uses it; kFailed for the disk.
+  // holds a run already or another process uses it, or it cannot be written.
   static Result<std::unique_ptr<RunDirectory>> create(const std::string& path);
   // Opens a run to read. Errors: kInvalid when it holds none.
   static Result<std::unique_ptr<RunDirectory>> open(const std::string& path);
