@@ -147,7 +147,7 @@ void Reactor::deliver(Machine machine, const Event& event) {
 void Reactor::perform(Action action) {
   std::visit(Overloaded{
                  [&](SayHello& say) {
-            hello_.set_held_term(say.held_term);
+                   hello_.set_held_term(say.held_term);
                    const Status sent = transport_->send_hello(central_endpoint_, hello_);
                    if (!sent.ok()) perform(Exit{sent});
                  },

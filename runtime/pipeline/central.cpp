@@ -125,8 +125,8 @@ void Central::on_hello(PeerId from, const net::Control& message) {
   if (from == options_.self || phase_ == Phase::kDone) return;
   if (devices_.count(from) != 0) {
     detector_.heard(from, now_);
-    // A fresh stage repeats its Hello until the pause reaches it. One that names this term took part
-    // in it and gave central up: its work is gone.
+    // A fresh stage repeats its Hello until the pause reaches it. One that names this term took
+    // part in it and gave central up: its work is gone.
     if (hello.held_term() == term_ && term_ > 0) begin("failure");
     return;
   }

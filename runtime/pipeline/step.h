@@ -116,7 +116,7 @@ using Event = std::variant<ControlEvent, BulkEvent, DisconnectedEvent, TaskResul
 
 // ---- Actions ----
 
-struct SayHello {  // to the configured central
+struct SayHello {          // to the configured central
   uint64_t held_term = 0;  // the term this stage left; 0: fresh
 };
 struct ConnectPeer {
