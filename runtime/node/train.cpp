@@ -149,9 +149,22 @@ Result<std::unique_ptr<Transport>> make_transport(const Options& options, PeerId
   return Transport::create(transport);
 }
 
+// Better now than after hours of training.
+Status check_export(const std::string& path) {
+  if (path.empty()) return Status();
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  const std::string directory = parent.empty() ? "." : parent;
+  if (::access(directory.c_str(), W_OK | X_OK) == 0 && !std::filesystem::is_directory(path)) {
+    return Status();
+  }
+  return invalid_error("--export %s: cannot write there; name a file in a directory that exists",
+                       path.c_str());
+}
+
 // solo, central and local: the node that owns the data.
 Status train_central(Options options) {
   const TimeUs began = monotonic_now_us();
+  FT_RETURN_IF_ERROR(check_export(options.export_path));
   FT_ASSIGN_OR_RETURN(const TrainingJob job, make_job(options));
   const RunId run = random_run_id();
   const PeerId self = random_u64() | 1;

@@ -58,6 +58,11 @@ class Input(ftrun.Case):
             self.refused(LENET, *GREY, *FEW, *words, needs=words[-2:])
         self.refused(LENET, *GREY, "--batch-size", 65, needs=["64 samples"])
 
+    def test_an_export_that_cannot_be_written_is_refused_before_training(self):
+        outcome = self.refused(LENET, *GREY, *FEW, "--export", "/nonexistent/out.onnx",
+                               "--progress", "json", needs=["--export", "/nonexistent"])
+        self.assertEqual(outcome.events, [])
+
     def test_a_run_directory_is_used_once(self):
         self.train(LENET, *GREY, *FEW)
         self.refused(LENET, *GREY, *FEW, "--run-dir", self.directory / "run-1",
