@@ -99,7 +99,7 @@ void add_training(CLI::App* app, Options* o, Texts* t) {
       ->check(CLI::Range(0, 1 << 20))
       ->group(group);
   app->add_option("--epochs", o->epochs, "Passes over the data")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->group(group);
   app->add_option("--batches", o->batches, "Stop after that many batches")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
@@ -118,10 +118,10 @@ void add_training(CLI::App* app, Options* o, Texts* t) {
       ->check(CLI::IsMember(Choices{"cross-entropy", "mse"}))
       ->group(group);
   app->add_option("--replicate-every", o->replicate_every, "Batches per cut")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
       ->group(group);
   app->add_option("--global-every", o->global_every, "Cuts per checkpoint")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
       ->group(group);
 }
 
@@ -145,7 +145,8 @@ void add_json(CLI::App* app, Options* o, Texts* t) {
 
 Result<TimeUs> duration_option(const char* option, const std::string& text) {
   Result<TimeUs> duration = parse_duration(text);
-  if (duration.ok()) return duration;
+  if (duration.ok() && *duration >= kMillisecondUs) return duration;
+  if (duration.ok()) return invalid_error("%s %s: must be at least 1ms", option, text.c_str());
   return invalid_error("%s %s", option, duration.status().message().c_str());
 }
 

@@ -82,6 +82,7 @@ Status Reactor::run() {
     const bool woken = transport_ ? transport_->poll(next_tick_, wake_.fd(), this)
                                   : wait_for_wake(next_tick_, wake_.fd());
     if (woken) wake_.clear();
+    drain_local();  // a pause before the results of the term it ends
     drain_mailboxes();
     drain_local();
   }
@@ -96,13 +97,15 @@ void Reactor::tick() {
     pollfd item{parts_.interrupt->fd(), POLLIN, 0};
     if (::poll(&item, 1, 0) > 0) {
       interrupted_ = true;
-      log_info("interrupted: finishing the batches under way, then writing a checkpoint");
+      if (!central_->is_waiting()) {
+        log_info("interrupted: finishing the batches under way, then writing a checkpoint");
+      }
       deliver(Machine::kCentral, InterruptEvent{});
     }
   }
   if (central_ && parts_.children != nullptr && central_->is_waiting()) {
     const Status alive = parts_.children->check();
-    if (!alive.ok()) perform(Exit{alive});
+    if (!alive.ok()) deliver(Machine::kCentral, StopEvent{alive});
   }
   if (central_) deliver(Machine::kCentral, TickEvent{});
   if (stage_) deliver(Machine::kStage, TickEvent{});
@@ -119,11 +122,11 @@ void Reactor::take_data(const DataResult& result) {
   if (const auto* load = std::get_if<LoadResult>(&result)) {
     deliver(Machine::kCentral, *load);
   } else if (const auto* journal = std::get_if<JournalResult>(&result)) {
-    if (!journal->status.ok()) return perform(Exit{journal->status});
+    if (!journal->status.ok()) return deliver(Machine::kCentral, StopEvent{journal->status});
     deliver(Machine::kCentral, JournalWrittenEvent{journal->term});
   } else {
     const auto& checkpoint = std::get<CheckpointResult>(result);
-    if (!checkpoint.status.ok()) return perform(Exit{checkpoint.status});
+    if (!checkpoint.status.ok()) return deliver(Machine::kCentral, StopEvent{checkpoint.status});
     deliver(Machine::kCentral, CheckpointWrittenEvent{checkpoint.version});
   }
 }
@@ -162,7 +165,7 @@ void Reactor::perform(Action action) {
                  },
                  [&](SetTerm& set) {
                    // Central's own stage follows central: its streams begin only once.
-                   if (set.run == run_ && set.term == term_) return;
+                   if (set.run == run_ && set.term <= term_) return;
                    run_ = set.run;
                    term_ = set.term;
                    if (transport_) transport_->set_term(run_, term_);

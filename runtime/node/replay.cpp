@@ -143,13 +143,19 @@ Status replay(const Options& options) {
   FT_ASSIGN_OR_RETURN(const TrainingJob job, load_job(*directory));
   FT_ASSIGN_OR_RETURN(const std::vector<RecordEntry> record, directory->read_record());
   FT_RETURN_IF_ERROR(check_record(record, job));
-  // An interrupted run ended before its last batch: its checkpoint says where.
-  const Result<Checkpoint> checkpoint = read_checkpoint(directory->file("checkpoint.ftc"));
-  const int64_t batches = checkpoint.ok() ? checkpoint->version + 1 : job.training.batches();
+  // It says how far the run has come, also when it was interrupted.
+  FT_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                      read_checkpoint(directory->file("checkpoint.ftc")));
+  if (checkpoint.model != job.model_sha) {
+    return invalid_error("%s: the checkpoint belongs to another model than model.onnx",
+                         options.run.c_str());
+  }
+  const int64_t batches = checkpoint.version + 1;
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   Oracle oracle(job, options.threads > 0 ? options.threads : cores);
   for (size_t i = 0; i < record.size(); ++i) {
-    const int64_t last = i + 1 < record.size() ? record[i + 1].first_batch : batches;
+    const int64_t last =
+        i + 1 < record.size() ? std::min(record[i + 1].first_batch, batches) : batches;
     FT_RETURN_IF_ERROR(oracle.run(record[i].ranges, record[i].first_batch, last));
   }
   if (options.json) {

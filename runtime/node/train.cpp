@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "onnx_import/export.h"
+#include "partition/plan.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/node/children.h"
@@ -166,6 +167,10 @@ Status train_central(Options options) {
   const TimeUs began = monotonic_now_us();
   FT_RETURN_IF_ERROR(check_export(options.export_path));
   FT_ASSIGN_OR_RETURN(const TrainingJob job, make_job(options));
+  if (options.partition.rfind("fixed:", 0) == 0) {
+    FT_RETURN_IF_ERROR(
+        ranges_from_cuts(options.partition.substr(6), job.model->layer_count()).status());
+  }
   const RunId run = random_run_id();
   const PeerId self = random_u64() | 1;
   const bool local = options.role == Role::kLocal;

@@ -37,14 +37,8 @@ Actions Central::step(const Event& event, TimeUs now) {
                    if (phase_ == Phase::kJournal && e.term == term_) resume();
                  },
                  [&](const CheckpointWrittenEvent& e) { on_checkpoint_written(e.version); },
-                 [&](const InterruptEvent&) {
-                   interrupted_ = true;
-                   if (phase_ != Phase::kTraining) {
-                     stop(Status(StatusCode::kInterrupted, "interrupted"));
-                   } else {
-                     batches_ = std::min(batches_, next_batch_ + (next_micro_ > 0 ? 1 : 0));
-                   }
-                 },
+                 [&](const InterruptEvent&) { on_interrupt(); },
+                 [&](const StopEvent& e) { stop(e.status); },
                  [&](const TickEvent&) { on_tick(); },
                  [](const auto&) {},
              },
@@ -57,6 +51,18 @@ Actions Central::step(const Event& event, TimeUs now) {
   return std::move(actions_);
 }
 
+// The batches under way are finished and collected; what has not begun ends at once.
+void Central::on_interrupt() {
+  if (phase_ == Phase::kWaiting) {
+    stop(Status(StatusCode::kInterrupted, "interrupted before training began"));
+    return;
+  }
+  interrupted_ = true;
+  if (phase_ == Phase::kTraining) {
+    batches_ = std::min(batches_, next_batch_ + (next_micro_ > 0 ? 1 : 0));
+  }
+}
+
 // ---- Membership ----
 
 void Central::on_tick() {
@@ -64,7 +70,12 @@ void Central::on_tick() {
   if (phase_ == Phase::kWaiting && static_cast<int>(devices_.size()) > options_.workers) {
     begin("start");
   }
-  for (const FaultDetector::Loss& loss : detector_.tick(now_)) on_lost(loss.peer, loss.cause);
+  // Several may be lost at once: one new term for all of them.
+  bool members_lost = false;
+  for (const FaultDetector::Loss& loss : detector_.tick(now_)) {
+    members_lost = on_lost(loss.peer, loss.cause) || members_lost;
+  }
+  if (members_lost) begin("failure");
   if (now_ < next_heartbeat_) return;
   next_heartbeat_ = now_ + options_.heartbeat_us;
   for (const auto& [peer, device] : devices_) {
@@ -152,16 +163,16 @@ void Central::on_hello(PeerId from, const net::Control& message) {
   if (static_cast<int>(devices_.size()) > options_.workers) begin("start");
 }
 
-void Central::on_lost(PeerId peer, const std::string& cause) {
+bool Central::on_lost(PeerId peer, const std::string& cause) {
   const auto found = devices_.find(peer);
-  if (found == devices_.end()) return;
+  if (found == devices_.end()) return false;
   const std::string name = found->second.hello.name();
   const bool was_member = phase_ != Phase::kWaiting && found->second.member;
   devices_.erase(found);
   detector_.remove(peer);
   actions_.push_back(DisconnectPeer{peer});
   tell(DeviceLostReport{name, cause, static_cast<int>(devices_.size())});
-  if (was_member) begin("failure");
+  return was_member;
 }
 
 // ---- The one reconfiguration path ----
@@ -302,6 +313,11 @@ void Central::resume() {
   next_batch_ = resumed_version_ + 1;
   next_micro_ = 0;
   finished_ = resumed_version_;
+  if (interrupted_) batches_ = std::min(batches_, next_batch_);
+  // What was known of cuts after it belongs to a history that was rolled back.
+  complete_ = std::min(complete_, resumed_version_);
+  checkpoint_ = std::min(checkpoint_, resumed_version_);
+  checkpoints_.erase(checkpoints_.upper_bound(resumed_version_), checkpoints_.end());
   sums_.clear();
   evaluations_.clear();
   for (auto& [peer, device] : devices_) {

@@ -91,7 +91,9 @@ class Central {
   // Membership
   void on_control(PeerId from, const net::Control& message);
   void on_hello(PeerId from, const net::Control& message);
-  void on_lost(PeerId peer, const std::string& cause);
+  // Returns whether it was a member of this term.
+  bool on_lost(PeerId peer, const std::string& cause);
+  void on_interrupt();
   void on_tick();
 
   // The one reconfiguration path

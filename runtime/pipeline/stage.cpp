@@ -28,12 +28,18 @@ void Stage::on_tick(TimeUs now) {
   if (phase_ == Phase::kJoining) {
     if (now < next_hello_) return;
     next_hello_ = now + options_.hello_interval_us;
-    actions_.push_back(SayHello{term_});
+    actions_.push_back(SayHello{left_term_});
     return;
   }
   if (now >= central_heard_ + options_.central_timeout_us) {
     actions_.push_back(DisconnectPeer{central_});
     drop_work();
+    // A central that comes back begins a run of its own: there is no going on with the old one yet.
+    store_ = SnapshotStore();
+    left_term_ = term_;
+    term_ = 0;
+    run_ = RunId{};
+    actions_.push_back(SetTerm{run_, term_});
     phase_ = Phase::kJoining;
     return;
   }
@@ -261,7 +267,8 @@ int64_t Stage::snapshot_bytes(PeerId from, const BulkName& name) const {
   if (phase_ != Phase::kReady && phase_ != Phase::kTraining) return -1;
   for (const net::StageInfo& info : assign_.stages()) {
     if (info.incarnation() != from || name.item < info.range().first() ||
-        name.item >= info.range().last()) {
+        name.item >= info.range().last() ||
+        name.item >= static_cast<int64_t>(layer_bytes_.size())) {
       continue;
     }
     return layer_bytes_[static_cast<size_t>(name.item)];

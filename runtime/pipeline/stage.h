@@ -123,6 +123,7 @@ class Stage {
   PeerId central_ = 0;
   RunId run_{};
   uint64_t term_ = 0;
+  uint64_t left_term_ = 0;  // when central was given up
   net::Assign assign_;
   StagePlace place_{-1, 0, -1};
   std::vector<int32_t> inputs_;

@@ -109,10 +109,15 @@ struct CheckpointWrittenEvent {
   int64_t version = -1;
 };
 struct InterruptEvent {};
+// Something that training needs has failed here: a disk, a child.
+struct StopEvent {
+  Status status;
+};
 struct TickEvent {};
 
-using Event = std::variant<ControlEvent, BulkEvent, DisconnectedEvent, TaskResult, LoadResult,
-                           JournalWrittenEvent, CheckpointWrittenEvent, InterruptEvent, TickEvent>;
+using Event =
+    std::variant<ControlEvent, BulkEvent, DisconnectedEvent, TaskResult, LoadResult,
+                 JournalWrittenEvent, CheckpointWrittenEvent, InterruptEvent, StopEvent, TickEvent>;
 
 // ---- Actions ----
 

@@ -64,6 +64,32 @@ class Recovery(ftrun.Case):
                 self.check_story(outcome, kills)
                 self.assertEqual(outcome.hash(), solo.hash())
 
+    def test_all_stages_at_once(self):
+        solo = self.train(ftrun.EXAMPLE, *DATA, *RUN, "--schedule", "sync")
+        process = self.start(ftrun.EXAMPLE, *DATA, *RUN, "--schedule", "sync", "--role", "local",
+                             "--stages", 3, "--progress", "json")
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if json.loads(line).get("batch") == 30:
+                for child in children_of(process.pid):
+                    os.kill(child, signal.SIGKILL)
+        self.assertEqual(process.wait(ftrun.TIMEOUT_S), 0, process.stderr.read())
+        self.assertEqual(ftrun.Outcome(0, "".join(lines), "").hash(), solo.hash())
+
+    def test_a_stage_that_outlives_its_central_serves_the_next(self):
+        words = [ftrun.EXAMPLE, *DATA, "--role", "central", "--progress", "json"]
+        first = self.start(*words, "--listen", "tcp://127.0.0.1:*", "--batches", 100000)
+        endpoint = json.loads(first.stdout.readline())["central"]
+        stage = self.start("--role", "stage", "--central", endpoint)
+        while '"batch"' not in first.stdout.readline():
+            pass
+        first.kill()
+        first.wait()
+        second = self.end(self.start(*words, "--listen", endpoint, "--batches", 5))
+        self.assertEqual(second.code, 0, second.err)
+        self.assertEqual(self.end(stage).code, 0)
+
     def test_async_equals_the_oracle(self):
         for seed in range(2):
             with self.subTest(seed=seed):
