@@ -277,11 +277,11 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       "  ftrun MODEL.onnx --data SPEC [--role solo|central|stage|local] [options]\n"
       "  ftrun MODEL.onnx --role stage [--central ENDPOINT]\n"
       "  ftrun inspect MODEL.onnx [--json]       layers, parameters, FLOPs, bytes at each cut\n"
-      "  ftrun plan    MODEL.onnx --devices FILE partition and predicted speed\n"
       "  ftrun eval    MODEL.onnx --data SPEC    loss and accuracy\n"
       "  ftrun export  RUN_DIR -o OUT.onnx       trained weights as an inference model\n"
       "  ftrun replay  RUN_DIR                   train again by the run's record, print the hash\n"
-      "  ftrun keygen | ftrun doctor",
+      "  ftrun doctor                            what this machine has\n\n"
+      "Not yet in this version: plan, keygen, --resume, --discard-run.",
       "ftrun");
   app.set_version_flag("--version", version_text());
   app.get_formatter()->column_width(34);
