@@ -12,10 +12,10 @@ Verdict admit_sequenced(const Envelope& own, const RunId& run, uint64_t term) {
   return own.run == RunId{} ? Verdict::kWait : Verdict::kDrop;
 }
 
-// An older term's heartbeat says that its sender has not heard our Pause: it does not count.
-Verdict admit_heartbeat(const Envelope& own, const RunId& run, uint64_t term) {
-  if (own.run == RunId{} || run == RunId{}) return Verdict::kDeliver;
-  return own.run == run && term >= own.term ? Verdict::kDeliver : Verdict::kDrop;
+// Of any term: the receiver judges what an older or a newer one means.
+Verdict admit_heartbeat(const Envelope& own, const RunId& run) {
+  const bool same = own.run == RunId{} || run == RunId{} || own.run == run;
+  return same ? Verdict::kDeliver : Verdict::kDrop;
 }
 
 }  // namespace
@@ -25,9 +25,10 @@ Verdict admit(const Envelope& own, const net::Control& message) {
   switch (message.body_case()) {
     case net::Control::kHello:
     case net::Control::kRefuse:
+    case net::Control::kDiscard:
       return Verdict::kDeliver;
     case net::Control::kHeartbeat:
-      return admit_heartbeat(own, run, message.term());
+      return admit_heartbeat(own, run);
     default:
       break;
   }

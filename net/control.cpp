@@ -46,6 +46,7 @@ bool is_sequenced(const net::Control& message) {
   switch (message.body_case()) {
     case net::Control::kHello:
     case net::Control::kRefuse:
+    case net::Control::kDiscard:
     case net::Control::kHeartbeat:
     case net::Control::kAck:
       return false;

@@ -27,6 +27,7 @@ constexpr int kRecordEntriesMax = 16384;
 constexpr int kMicroBatchesMax = 4096;
 constexpr int64_t kBatchSizeMax = 1 << 20;
 constexpr size_t kNameBytesMax = 128;
+constexpr size_t kDataSpecBytesMax = 4096;
 constexpr size_t kEndpointBytesMax = 256;
 constexpr size_t kNumericsBytesMax = 512;
 constexpr size_t kReasonBytesMax = 4096;
@@ -45,7 +46,7 @@ void stamp(const Envelope& envelope, net::Control* message);
 // The message's run; all zero when it has none.
 RunId run_of(const net::Control& message);
 
-// Hello, Refuse, Heartbeat and Ack are not sequenced.
+// Hello, Refuse, Discard, Heartbeat and Ack are not sequenced.
 bool is_sequenced(const net::Control& message);
 
 // REQUIRES: at most kControlBytesMax when encoded.

@@ -42,6 +42,7 @@ class Checker {
   void check(const net::Record& record);
   void check(const net::Inventory& inventory);
   void check(const net::Training& training);
+  void check(const net::StageInfo& info);
   void check(const net::Assign& assign);
   void check(const net::BatchLoss& loss);
   void check(const net::EvaluationLoss& loss);
@@ -91,6 +92,8 @@ void Checker::check(const net::Inventory& inventory) {
   natural(inventory.memory_bytes(), "Inventory.memory_bytes");
   count(inventory.unreachable_size(), kDevicesMax, "Inventory.unreachable");
   check(inventory.record());
+  if (inventory.has_training()) check(inventory.training());
+  natural(inventory.checkpoint_batches(), "Inventory.checkpoint_batches");
 }
 
 // A stage divides by these numbers.
@@ -115,24 +118,42 @@ void Checker::check(const net::Training& training) {
   require(std::isfinite(optimizer.learning_rate()) && std::isfinite(optimizer.momentum()) &&
               std::isfinite(optimizer.weight_decay()),
           "Training.optimizer");
+  text(training.data(), kDataSpecBytesMax, "Training.data");
 }
 
 void Checker::check(const net::Assign& assign) {
   check(assign.training());
   count(assign.stages_size(), kDevicesMax, "Assign.stages");
+  count(assign.spares_size(), kDevicesMax, "Assign.spares");
   for (const net::StageInfo& stage : assign.stages()) {
-    require(stage.incarnation() != 0, "StageInfo.incarnation");
-    text(stage.name(), kNameBytesMax, "StageInfo.name");
-    text(stage.control_endpoint(), kEndpointBytesMax, "StageInfo.control_endpoint");
-    text(stage.bulk_endpoint(), kEndpointBytesMax, "StageInfo.bulk_endpoint");
-    range(stage.range(), "StageInfo.range");
+    check(stage);
+    require(stage.range().first() < stage.range().last(), "StageInfo.range (empty)");
   }
+  for (const net::StageInfo& spare : assign.spares()) check(spare);
   version(assign.resume_version(), "Assign.resume_version");
   digest(assign.model_sha256(), "Assign.model_sha256");
   require(assign.model_bytes() >= 0 && assign.model_bytes() <= kTransferBytesMax,
           "Assign.model_bytes");
   count(assign.fetches_size(), kSnapshotsMax, "Assign.fetches");
   for (const net::Fetch& fetch : assign.fetches()) snapshot(fetch.snapshot(), "Assign.fetches");
+  count(assign.layer_bytes_size(), kLayersMax, "Assign.layer_bytes");
+  for (const int64_t bytes : assign.layer_bytes()) {
+    require(bytes >= 0 && bytes <= kTransferBytesMax, "Assign.layer_bytes");
+  }
+  count(assign.replicate_size(), kLayersMax, "Assign.replicate");
+  for (const int32_t layer : assign.replicate()) {
+    require(0 <= layer && layer < kLayersMax, "Assign.replicate");
+  }
+  require(assign.heartbeat_us() > 0, "Assign.heartbeat_us");
+  require(assign.failure_timeout_us() > 0, "Assign.failure_timeout_us");
+}
+
+void Checker::check(const net::StageInfo& info) {
+  require(info.incarnation() != 0, "StageInfo.incarnation");
+  text(info.name(), kNameBytesMax, "StageInfo.name");
+  text(info.control_endpoint(), kEndpointBytesMax, "StageInfo.control_endpoint");
+  text(info.bulk_endpoint(), kEndpointBytesMax, "StageInfo.bulk_endpoint");
+  range(info.range(), "StageInfo.range");
 }
 
 // loss_sum may be infinite or not a number: that training has diverged is news, not damage.
@@ -153,6 +174,7 @@ void Checker::check(const net::Progress& progress) {
   natural(progress.busy_us(), "Progress.busy_us");
   natural(progress.forward_us(), "Progress.forward_us");
   natural(progress.backward_us(), "Progress.backward_us");
+  natural(progress.snapshot_us(), "Progress.snapshot_us");
 }
 
 void Checker::check(const net::Traffic& traffic) {
@@ -186,6 +208,7 @@ void check_message(const net::Control& message, Checker* checker) {
     case net::Control::kEvaluationLoss:
       return checker->check(message.evaluation_loss());
     case net::Control::kRelease:
+      checker->natural(message.release().checkpoint_batches(), "Release.checkpoint_batches");
       return checker->version(message.release().version(), "Release.version");
     case net::Control::kEvaluationDone:
       return checker->version(message.evaluation_done().version(), "EvaluationDone.version");
@@ -199,13 +222,24 @@ void check_message(const net::Control& message, Checker* checker) {
       return checker->text(message.failure().reason(), kReasonBytesMax, "Failure.reason");
     case net::Control::kHeartbeat:
       checker->version(message.heartbeat().version(), "Heartbeat.version");
+      checker->natural(message.heartbeat().running_us(), "Heartbeat.running_us");
+      checker->natural(message.heartbeat().longest_us(), "Heartbeat.longest_us");
       return checker->natural(message.heartbeat().busy_us(), "Heartbeat.busy_us");
+    case net::Control::kHoldCut:
+      return checker->version(message.hold_cut().version(), "HoldCut.version");
+    case net::Control::kCutEvery:
+      checker->natural(message.cut_every().from_version(), "CutEvery.from_version");
+      return checker->require(message.cut_every().every() >= 1, "CutEvery.every");
+    case net::Control::kDiscard:
+      return checker->require(message.discard().run().size() == RunId{}.size(), "Discard.run");
     case net::Control::kAck:
       return checker->require(message.ack().channel() == 0 || message.ack().channel() == 1,
                               "Ack.channel");
     case net::Control::kFetchModel:
     case net::Control::kReady:
     case net::Control::kFinish:
+    case net::Control::kLeave:
+    case net::Control::kUnreachable:
       return;
     case net::Control::BODY_NOT_SET:
       return checker->require(false, "no body");

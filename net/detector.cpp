@@ -44,9 +44,10 @@ std::vector<FaultDetector::Loss> FaultDetector::tick(TimeUs now) {
     const TimeUs silent = now - watch.heard_at;
     if (watch.closed_at >= 0 && now - watch.closed_at >= options_.probe_us) {
       losses.push_back({peer, format("connection closed, no answer for %.1f s",
-                                     seconds(now - watch.closed_at))});
+                                     seconds(now - watch.closed_at)),
+                        now - watch.closed_at});
     } else if (silent >= options_.failure_timeout_us) {
-      losses.push_back({peer, format("nothing heard for %.1f s", seconds(silent))});
+      losses.push_back({peer, format("nothing heard for %.1f s", seconds(silent)), silent});
     }
   }
   for (const Loss& loss : losses) watches_.erase(loss.peer);

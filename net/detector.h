@@ -30,6 +30,7 @@ class FaultDetector {
   struct Loss {
     PeerId peer = 0;
     std::string cause;  // for people: "connection closed, no answer for 0.3 s"
+    TimeUs silent_us = 0;  // since the connection was closed, else since it was last heard
   };
 
   explicit FaultDetector(const FaultDetectorOptions& options);

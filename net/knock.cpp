@@ -4,11 +4,11 @@
 
 namespace ft {
 
-Status Knock::send(SocketContext* context, const OutboxOptions& options,
+Status Knock::send(Sockets* sockets, const OutboxOptions& options,
                    const net::Control& message) {
   if (outbox_ == nullptr || endpoint_ != options.endpoint) {
     outbox_.reset();
-    FT_ASSIGN_OR_RETURN(outbox_, Outbox::connect(context, options));
+    FT_ASSIGN_OR_RETURN(outbox_, sockets->connect(options));
     endpoint_ = options.endpoint;
   }
   frame_ = Frame{encode_control(message)};

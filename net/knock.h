@@ -20,7 +20,7 @@ class Knock {
 
   // Another endpoint than the last one closes the old outbox. Errors: kInvalid, a malformed
   // endpoint.
-  Status send(SocketContext* context, const OutboxOptions& options, const net::Control& message);
+  Status send(Sockets* sockets, const OutboxOptions& options, const net::Control& message);
   void pump();
   // Null before the first send().
   Outbox* outbox() const { return outbox_.get(); }

@@ -10,13 +10,13 @@ constexpr Channel kChannels[] = {Channel::kControl, Channel::kBulk};
 
 }  // namespace
 
-Status Link::connect(SocketContext* context, PeerId self, const std::string& control_endpoint,
+Status Link::connect(Sockets* sockets, PeerId self, const std::string& control_endpoint,
                      const std::string& bulk_endpoint) {
   if (endpoints_[0] == control_endpoint && endpoints_[1] == bulk_endpoint) return Status();
-  FT_ASSIGN_OR_RETURN(auto control, Outbox::connect(context, {OutboxKind::kControl, self, peer_,
+  FT_ASSIGN_OR_RETURN(auto control, sockets->connect({OutboxKind::kControl, self, peer_,
                                                               control_endpoint}));
   FT_ASSIGN_OR_RETURN(auto bulk,
-                      Outbox::connect(context, {OutboxKind::kBulk, self, peer_, bulk_endpoint}));
+                      sockets->connect({OutboxKind::kBulk, self, peer_, bulk_endpoint}));
   endpoints_[0] = control_endpoint;
   endpoints_[1] = bulk_endpoint;
   outboxes_[0] = std::move(control);

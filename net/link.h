@@ -20,7 +20,7 @@ class Link {
 
   // Opens both outboxes, in place of older ones; the same endpoints again change nothing.
   // Errors: kInvalid, a malformed endpoint; then nothing has changed.
-  Status connect(SocketContext* context, PeerId self, const std::string& control_endpoint,
+  Status connect(Sockets* sockets, PeerId self, const std::string& control_endpoint,
                  const std::string& bulk_endpoint);
 
   Session& session() { return session_; }

@@ -1,7 +1,7 @@
 #pragma once
 
-// Sockets: ZeroMQ as far as the transport needs it. zmq.hpp is included by socket.cpp only; its
-// types and exceptions stop there. One thread owns a context and its sockets.
+// Sockets: what the transport needs of a network, and its clock. The product's is ZeroMQ
+// (zmq_sockets.h); the simulator brings its own. One thread owns them.
 //
 // An inbox (ROUTER) only receives. An outbox (DEALER) only sends, keeps trying to connect, and
 // drops what it holds when the connection breaks. Its routing id says who sends and to whom: a
@@ -20,23 +20,9 @@
 
 namespace ft {
 
-// Messages inside ZeroMQ on their way to one peer, per outbox. Few, so that an urgent one does not
-// queue behind many.
+// Messages inside a connection on their way to one peer, per outbox. Few, so that an urgent one
+// does not queue behind many.
 constexpr int kOutboxFramesMax = 8;
-
-class SocketContext {
- public:
-  SocketContext();
-  ~SocketContext();
-  SocketContext(const SocketContext&) = delete;
-  SocketContext& operator=(const SocketContext&) = delete;
-
- private:
-  friend class Inbox;
-  friend class Outbox;
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
 
 // The parts are valid until the next receive().
 struct ArrivedMessage {
@@ -55,21 +41,10 @@ struct InboxOptions {
 
 class Inbox {
  public:
-  // Errors: kInvalid when the endpoint cannot be bound.
-  static Result<std::unique_ptr<Inbox>> bind(SocketContext* context, const InboxOptions& options);
-  ~Inbox();
-  Inbox(const Inbox&) = delete;
-  Inbox& operator=(const Inbox&) = delete;
-
-  const std::string& endpoint() const;  // with the port that was bound
+  virtual ~Inbox() = default;
+  virtual const std::string& endpoint() const = 0;  // with the port that was bound
   // Returns false when no message is there.
-  bool receive(ArrivedMessage* message);
-
- private:
-  friend bool wait_for(std::span<Inbox* const>, std::span<class Outbox* const>, int, TimeUs);
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-  explicit Inbox(std::unique_ptr<Impl> impl);
+  virtual bool receive(ArrivedMessage* message) = 0;
 };
 
 // What one outbox is for; part of its routing id, so that two to one peer never collide.
@@ -82,39 +57,38 @@ struct OutboxOptions {
   std::string endpoint;
 };
 
+// Its destructor drops what has not been sent, after waiting for at most the linger time (default
+// none).
 class Outbox {
  public:
-  // Errors: kInvalid, a malformed endpoint. Whether somebody listens there shows later.
-  static Result<std::unique_ptr<Outbox>> connect(SocketContext* context,
-                                                 const OutboxOptions& options);
-  // Drops what has not been sent, after waiting for at most the linger time (default none).
-  ~Outbox();
-  Outbox(const Outbox&) = delete;
-  Outbox& operator=(const Outbox&) = delete;
-
+  virtual ~Outbox() = default;
   // Returns false, without sending, when not connected or when enough is queued. The body is not
-  // copied: the frame's buffer lives until ZeroMQ has written it.
-  bool send(const Frame& frame);
-  bool is_connected() const;
-  void set_linger(TimeUs duration);
+  // copied: the frame's buffer lives until it has been written.
+  virtual bool send(const Frame& frame) = 0;
+  virtual bool is_connected() const = 0;
+  virtual void set_linger(TimeUs duration) = 0;
 
   // What has happened to the connection since the last call; both may be set.
   struct Changes {
     bool connected = false;     // anew: what was under way may be lost
     bool disconnected = false;  // closed, or refused
   };
-  Changes take_changes();
-
- private:
-  friend bool wait_for(std::span<Inbox* const>, std::span<Outbox* const>, int, TimeUs);
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-  explicit Outbox(std::unique_ptr<Impl> impl);
+  virtual Changes take_changes() = 0;
 };
 
-// Waits until a message or a change is there, an outbox that could not send can, `wake_fd` (or -1)
-// is readable, or the time is over. Returns whether wake_fd is readable. A signal ends the wait.
-bool wait_for(std::span<Inbox* const> inboxes, std::span<Outbox* const> outboxes, int wake_fd,
-              TimeUs timeout_us);
+class Sockets {
+ public:
+  virtual ~Sockets() = default;
+  // Errors: kInvalid when the endpoint cannot be bound.
+  virtual Result<std::unique_ptr<Inbox>> bind(const InboxOptions& options) = 0;
+  // Errors: kInvalid, a malformed endpoint. Whether somebody listens there shows later.
+  virtual Result<std::unique_ptr<Outbox>> connect(const OutboxOptions& options) = 0;
+  // Waits until a message or a change is there, an outbox that could not send can, `wake_fd` (or
+  // -1) is readable, or the time is over. Returns whether wake_fd is readable. A signal ends the
+  // wait. The boxes are these sockets' own.
+  virtual bool wait(std::span<Inbox* const> inboxes, std::span<Outbox* const> outboxes, int wake_fd,
+                    TimeUs timeout_us) = 0;
+  virtual TimeUs now() = 0;
+};
 
 }  // namespace ft

@@ -24,7 +24,7 @@ constexpr int kBulkPerPoll = 16;
 constexpr int kInboxControlFrames = 2 * static_cast<int>(kWindowFrames);
 constexpr int kInboxBulkFrames = static_cast<int>(kWindowFrames);
 // A farewell (the last acknowledgement) may take that long to leave the machine.
-constexpr TimeUs kFarewellUs = 200 * kMillisecondUs;
+constexpr TimeUs kFarewellUs = kSecondUs;
 
 // The last Pause of a newer term that was delivered. A handler that does not follow it does not
 // hear it again; one that does finds it counted in the term's stream.
@@ -38,7 +38,7 @@ struct DeliveredPause {
 }  // namespace
 
 struct Transport::Impl {
-  SocketContext context;
+  std::unique_ptr<Sockets> sockets;  // outlives its boxes
   Envelope envelope;
   TrafficCounts traffic;
   std::unique_ptr<Inbox> inboxes[kChannelCount];
@@ -99,7 +99,7 @@ void Transport::Impl::end(PeerId peer, Link* link) {
 }
 
 void Transport::Impl::pump_all() {
-  const TimeUs now = monotonic_now_us();
+  const TimeUs now = sockets->now();
   for (auto& [peer, link] : links) {
     link.pump_acks(envelope);
     link.pump(now);
@@ -207,7 +207,7 @@ void Transport::Impl::acknowledged(const net::Control& message) {
   Link* link = find(message.sender());
   if (link == nullptr || link->session().is_ended()) return;
   const auto channel = static_cast<Channel>(message.ack().channel());
-  const TimeUs now = monotonic_now_us();
+  const TimeUs now = sockets->now();
   if (!link->session().sender(channel).acknowledge(message.ack().next(), now)) {
     return drop("acknowledgement of what was never sent");
   }
@@ -224,7 +224,7 @@ void Transport::Impl::refuse_version(const net::Control& message) {
   stamp(envelope, &answer);
   const OutboxOptions options{OutboxKind::kRefusal, envelope.self, message.sender(),
                               message.hello().control_endpoint()};
-  const Status sent = refusal.send(&context, options, answer);
+  const Status sent = refusal.send(sockets.get(), options, answer);
   if (!sent.ok()) log_debug("%s", sent.message().c_str());
 }
 
@@ -260,16 +260,18 @@ void Transport::Impl::receive_bulk(const ArrivedMessage& arrived, TransportHandl
 Transport::Transport(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Transport::~Transport() = default;
 
-Result<std::unique_ptr<Transport>> Transport::create(const TransportOptions& options) {
+Result<std::unique_ptr<Transport>> Transport::create(const TransportOptions& options,
+                                                     std::unique_ptr<Sockets> sockets) {
   FT_CHECK(options.self != 0);
   auto impl = std::make_unique<Impl>();
+  impl->sockets = std::move(sockets);
   impl->envelope.self = options.self;
   const InboxOptions control{options.listen, static_cast<int64_t>(kControlBytesMax),
                              kInboxControlFrames};
-  FT_ASSIGN_OR_RETURN(impl->inboxes[0], Inbox::bind(&impl->context, control));
+  FT_ASSIGN_OR_RETURN(impl->inboxes[0], impl->sockets->bind(control));
   const InboxOptions bulk{make_endpoint(host_of(options.listen), "*"), kChunkBytesMax,
                           kInboxBulkFrames};
-  FT_ASSIGN_OR_RETURN(impl->inboxes[1], Inbox::bind(&impl->context, bulk));
+  FT_ASSIGN_OR_RETURN(impl->inboxes[1], impl->sockets->bind(bulk));
   for (int i = 0; i < kChannelCount; ++i) {
     const std::string& bound = impl->inboxes[i]->endpoint();
     impl->endpoints[i] =
@@ -289,14 +291,14 @@ Status Transport::connect(PeerId peer, const std::string& control_endpoint,
     return invalid_error("%s: a peer that calls itself nobody, or us", control_endpoint.c_str());
   }
   if (Link* link = impl_->find(peer)) {
-    return link->connect(&impl_->context, self, control_endpoint, bulk_endpoint);
+    return link->connect(impl_->sockets.get(), self, control_endpoint, bulk_endpoint);
   }
   if (impl_->links.size() >= kPeersMax) {
     return invalid_error("%s: cannot connect: %zu peers are connected already",
                          control_endpoint.c_str(), kPeersMax);
   }
   Link link(peer, impl_->make_session(peer), &impl_->traffic);
-  FT_RETURN_IF_ERROR(link.connect(&impl_->context, self, control_endpoint, bulk_endpoint));
+  FT_RETURN_IF_ERROR(link.connect(impl_->sockets.get(), self, control_endpoint, bulk_endpoint));
   impl_->links.emplace(peer, std::move(link));
   return Status();
 }
@@ -313,7 +315,7 @@ Status Transport::send_hello(const std::string& endpoint, const net::Hello& hell
   *message.mutable_hello() = hello;
   stamp(impl_->envelope, &message);
   const OutboxOptions options{OutboxKind::kHello, impl_->envelope.self, 0, endpoint};
-  return impl_->hello.send(&impl_->context, options, message);
+  return impl_->hello.send(impl_->sockets.get(), options, message);
 }
 
 void Transport::set_term(const RunId& run, uint64_t term) {
@@ -335,7 +337,7 @@ void Transport::send(PeerId to, net::Control message) {
   } else if (!link->session().send(std::move(message))) {
     impl_->end(to, link);
   } else {
-    link->pump(monotonic_now_us());
+    link->pump(impl_->sockets->now());
   }
 }
 
@@ -346,7 +348,7 @@ void Transport::send_bulk(PeerId to, const BulkName& name, ConstBufferPtr bytes,
   if (!link->session().send_bulk(name, std::move(bytes), priority)) {
     impl_->end(to, link);
   } else {
-    link->pump(monotonic_now_us());
+    link->pump(impl_->sockets->now());
   }
 }
 
@@ -360,7 +362,8 @@ bool Transport::poll(TimeUs deadline, int wake_fd, TransportHandler* handler) {
   Inbox* const inboxes[] = {impl_->inboxes[0].get(), impl_->inboxes[1].get()};
   const std::vector<Outbox*> outboxes = impl_->outboxes();
   const TimeUs until = std::min(deadline, impl_->next_deadline());
-  const bool woken = wait_for(inboxes, outboxes, wake_fd, until - monotonic_now_us());
+  const bool woken =
+      impl_->sockets->wait(inboxes, outboxes, wake_fd, until - impl_->sockets->now());
 
   const std::vector<PeerId> lost = impl_->take_changes();
   ArrivedMessage arrived;
@@ -383,7 +386,7 @@ void Transport::flush(TimeUs deadline, TransportHandler* handler) {
     const Link& link = entry.second;
     return !link.is_down() && link.is_pending();
   };
-  while (monotonic_now_us() < deadline &&
+  while (impl_->sockets->now() < deadline &&
          std::any_of(impl_->links.begin(), impl_->links.end(), is_pending)) {
     poll(deadline, -1, handler);
   }

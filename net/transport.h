@@ -1,6 +1,6 @@
 #pragma once
 
-// Transport: ordered, acknowledged, flow-controlled messages between named processes over ZeroMQ.
+// Transport: ordered, acknowledged, flow-controlled messages between named processes.
 //
 // A node binds two inboxes (ROUTER, receive only: control and bulk) and opens two outboxes (DEALER,
 // send only) per peer; a reply travels through the replier's own outbox. Streams are (sender,
@@ -9,7 +9,7 @@
 // has reached it. The window of unacknowledged bytes is the credit: it bounds both sides' memory.
 //
 // Bulk frames leave in order of priority; within one priority in order of sending. One thread (the
-// reactor) owns the transport; nothing here blocks but poll() and flush(). ZeroMQ is behind
+// reactor) owns the transport; nothing here blocks but poll() and flush(). The network is behind
 // socket.h; CURVE keys will enter through TransportOptions.
 //
 // How a run begins. Central, on a Hello: connect(stage); to begin a term: set_term(run, T), then
@@ -31,6 +31,7 @@
 #include "net/bulk.h"
 #include "net/message.pb.h"
 #include "net/peer_id.h"
+#include "net/socket.h"
 #include "net/traffic.h"
 #include "runtime/base/buffer.h"
 #include "runtime/base/clock.h"
@@ -64,7 +65,8 @@ class TransportHandler {
 class Transport {
  public:
   // Errors: kInvalid when the endpoint cannot be bound (in use: says so and how to choose another).
-  static Result<std::unique_ptr<Transport>> create(const TransportOptions& options);
+  static Result<std::unique_ptr<Transport>> create(const TransportOptions& options,
+                                                   std::unique_ptr<Sockets> sockets);
   ~Transport();
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;

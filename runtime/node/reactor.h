@@ -1,25 +1,19 @@
 #pragma once
 
-// Reactor: the shell around the state machines. One thread owns the sockets, the stage, and on
-// central's node the central machine; it never computes. Tasks go to the compute thread, batches
-// and journal to the data thread; their results come back through mailboxes that wake it.
-//
-// On central's node the two machines talk by the same messages as over the network, delivered by a
-// queue.
+// Reactor: the shell around a node's state machines. One thread owns the sockets and the machines
+// (node_core.h) and never computes. Tasks go to the compute thread, batches and journal to the data
+// thread; their results come back through mailboxes that wake it.
 
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "net/transport.h"
 #include "runtime/node/children.h"
 #include "runtime/node/compute_thread.h"
 #include "runtime/node/data_thread.h"
 #include "runtime/node/mailbox.h"
+#include "runtime/node/node_core.h"
 #include "runtime/observe/display.h"
-#include "runtime/pipeline/central.h"
-#include "runtime/pipeline/stage.h"
 
 namespace ft {
 
@@ -30,15 +24,16 @@ struct CentralParts {
   BatchShape batch_shape;
   RunDirectory* directory = nullptr;
   Sha256 model_sha{};
+  std::string run_json;  // for a directory that has none yet: of a run that only stages hold
   Display* display = nullptr;
-  WakeFd* interrupt = nullptr;   // signalled when the user interrupts
   Children* children = nullptr;  // stages of this machine, watched until they have joined
 };
 
-class Reactor : public TransportHandler {
+class Reactor : private Outside {
  public:
-  // `transport` is null for a run on one device alone.
-  Reactor(std::unique_ptr<Transport> transport, PeerId self);
+  // `transport` is null for a run on one device alone. `interrupt` is signalled when the user asks
+  // for an end; it may be null.
+  Reactor(std::unique_ptr<Transport> transport, PeerId self, WakeFd* interrupt);
   ~Reactor() override;
 
   void add_stage(const StageOptions& options, const ComputeOptions& compute,
@@ -48,61 +43,40 @@ class Reactor : public TransportHandler {
   // Runs until a machine says how it ends.
   Status run();
 
-  // After run(): the final snapshots and traffic (central), whether members had equal numerics.
-  const Complete& complete() const { return complete_; }
-  bool is_complete() const { return is_complete_; }
-  // Every layer's snapshot of (version, term), which central's own stage holds; empty if one lacks.
-  std::vector<ConstBufferPtr> snapshots(int64_t version, uint64_t term) const;
-  bool exact() const { return exact_; }
+  // After run().
+  const NodeCore& core() const { return core_; }
+  bool exact() const { return exact_; }  // members had equal numerics
   double last_loss() const { return last_loss_; }
   const EvaluatedReport* last_evaluation() const {
     return evaluated_ ? &last_evaluation_ : nullptr;
   }
 
-  // TransportHandler
-  void on_control(PeerId from, const net::Control& message) override;
-  int64_t expected_bytes(PeerId from, const BulkHeader& header) override;
-  void on_bulk(PeerId from, const BulkHeader& header, BufferPtr bytes) override;
-  void on_disconnected(PeerId peer) override;
-
  private:
-  enum class Machine : uint8_t { kStage, kCentral };
-  struct LocalDelivery {
-    Machine machine;
-    Event event;
-  };
+  using Machine = NodeCore::Machine;
 
-  void deliver(Machine machine, const Event& event);
-  void perform(Action action);
-  void send_control(SendControl send);
-  void count_traffic(net::Traffic* traffic) const;
-  void send_bulk(SendBulk send);
-  void tell(const Report& report);
+  // Outside
+  TimeUs now() override;
+  void start_task(Task task) override { compute_->submit(std::move(task)); }
+  void start_load(const Load& load) override { data_->submit(load); }
+  void write_journal(const WriteJournal& write) override;
+  void write_checkpoint(const WriteCheckpoint& write,
+                        std::vector<ConstBufferPtr> snapshots) override;
+  void tell(const Report& report) override;
+
   void drain_mailboxes();
   void take_data(const DataResult& result);
-  void drain_local();
+  void take_interrupt();
   void tick();
 
-  std::unique_ptr<Transport> transport_;
-  PeerId self_;
   WakeFd wake_;
   Mailbox<TaskResult> task_results_{&wake_};
   Mailbox<DataResult> data_results_{&wake_};
-  std::unique_ptr<Stage> stage_;
-  std::unique_ptr<Central> central_;
-  net::Hello hello_;
-  std::string central_endpoint_;
+  NodeCore core_;
   CentralParts parts_;
-  std::deque<LocalDelivery> local_;
-  RunId run_{};
-  uint64_t term_ = 0;
-  TimeUs next_tick_ = 0;
+  WakeFd* interrupt_;
   bool interrupted_ = false;
+  TimeUs next_tick_ = 0;
 
-  bool finished_ = false;
-  Status status_;
-  Complete complete_;
-  bool is_complete_ = false;
   bool exact_ = true;
   double last_loss_ = 0;
   bool evaluated_ = false;

@@ -147,7 +147,7 @@ Result<std::unique_ptr<Transport>> make_transport(const Options& options, PeerId
   transport.self = self;
   transport.listen = options.listen;
   transport.advertise = options.advertise;
-  return Transport::create(transport);
+  return Transport::create(transport, make_zmq_sockets());
 }
 
 // Better now than after hours of training.

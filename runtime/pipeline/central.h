@@ -1,17 +1,18 @@
 #pragma once
 
 // Central: the state machine of the node that owns the data and decides. Pure: step(event, now) ->
-// actions (DESIGN 5).
+// actions (DESIGN 5). docs/recovery.md walks through it.
 //
-// There is one reconfiguration path (DESIGN 4), begin() -> choose() -> resume(), and everything
-// that changes the members or their ranges goes through it; whatever goes wrong on the way begins
-// it again with a higher term.
+// There is one reconfiguration path (DESIGN 4): begin() -> pause() -> choose() -> seal() ->
+// resume(). Start, join, leave, failure and restart all go through it; whatever goes wrong on the
+// way begins it again with a higher term.
 //
-//   kWaiting --enough stages--> kPausing --all inventories--> kMoving --all ready--> kJournal
-//                                  ^                                                    |written
-//                                  |____ a device lost, at any moment ____________  kTraining
-//                                                                     all batches done  |
-//                                                            kDone <--snapshots-- kCollecting
+//   kWaiting --enough devices--> kOpening --term journaled--> kPausing --all inventories--> kMoving
+//                                  ^                                                    |all ready
+//                                  |____ a device lost, at any moment _______       kSealing
+//                                  |____ kDraining <--join, leave-- kTraining <--record journaled
+//                                                                     all batches done |
+//                                                             kDone <--snapshots-- kCollecting
 
 #include <deque>
 #include <map>
@@ -20,17 +21,32 @@
 #include <vector>
 
 #include "net/detector.h"
+#include "runtime/pipeline/cut_book.h"
+#include "runtime/pipeline/cut_interval.h"
+#include "runtime/pipeline/membership.h"
 #include "runtime/pipeline/schedule.h"
-#include "runtime/pipeline/snapshot_store.h"
 #include "runtime/pipeline/step.h"
 
 namespace ft {
+
+// What is known of a run that goes on after central's end: from its directory, as far as that is
+// left. Without a run id central takes that of the first stage that holds a run.
+struct Restart {
+  bool resume = false;
+  uint64_t term = 0;  // the newest in the journal
+  net::Record record;
+  int64_t checkpoint = -1;  // the version that the own stage was given from disk
+  int64_t reported = -1;    // the newest batch that was reported, and evaluated cut
+  int64_t evaluated = -1;
+};
 
 struct CentralOptions {
   PeerId self = 0;
   std::string name;
   RunId run{};
+  Restart restart;
   net::Training training;
+  bool replicate_auto = false;       // training.replicate_every is a start value
   int workers = 1;                   // stages to wait for, besides central's own
   std::string cuts;                  // "3,9" for --partition fixed; empty: planned
   std::vector<double> layer_costs;   // one per layer: also says how many there are
@@ -38,6 +54,7 @@ struct CentralOptions {
   int32_t model_input = 0;           // ValueId
   std::string model_sha256;          // 32 raw bytes
   ConstBufferPtr model;              // the file, for stages that lack it
+  std::string discard_run;           // 16 raw bytes: a run that stages shall forget; or empty
   std::string control_endpoint;      // our own, for stages to answer to
   std::string bulk_endpoint;
   TimeUs failure_timeout_us = kSecondUs;
@@ -50,28 +67,21 @@ class Central {
 
   Actions step(const Event& event, TimeUs now);
 
-  // Not enough stages have joined yet.
+  // Not enough devices have joined yet.
   bool is_waiting() const { return phase_ == Phase::kWaiting; }
 
  private:
+  // In the order in which a run goes through them.
   enum class Phase : uint8_t {
     kWaiting,
+    kOpening,
     kPausing,
     kMoving,
-    kJournal,
+    kSealing,
     kTraining,
+    kDraining,
     kCollecting,
     kDone
-  };
-
-  struct Device {
-    net::Hello hello;
-    int joined = 0;         // order of joining; central's own is first
-    bool member = false;    // of this term; others wait to become one
-    bool answered = false;  // inventory or ready, whichever the phase waits for
-    std::string numerics;
-    int64_t version = -1;  // newest version its stage has made
-    TimeUs busy_us = 0;
   };
   struct BatchSum {
     double loss_sum = 0;
@@ -88,26 +98,42 @@ class Central {
     int64_t correct = 0;
   };
 
-  // Membership
-  void on_control(PeerId from, const net::Control& message);
-  void on_hello(PeerId from, const net::Control& message);
+  // Membership: central_members.cpp
+  void on_hello(PeerId from, const net::Hello& hello);
+  bool refuse_foreign_run(PeerId from, const net::Hello& hello);
+  void on_heartbeat(PeerId from, const net::Control& message);
+  void on_superseded();
+  void on_unreachable(PeerId from, PeerId peer);
+  void find_losses();
+  TimeUs answer_time() const;
   // Returns whether it was a member of this term.
-  bool on_lost(PeerId peer, const std::string& cause);
-  void on_interrupt();
-  void on_tick();
+  bool lose(PeerId peer, const std::string& cause, TimeUs silent_us);
+  void admit_and_dismiss();
+  void drain(const std::string& reason);
+  void maybe_drained();
+  void maybe_dismiss();
 
-  // The one reconfiguration path
+  // The one reconfiguration path: central_reconfigure.cpp
   void begin(const std::string& reason);
+  void pause();
   void on_inventory(PeerId from, const net::Inventory& inventory);
-  int64_t choose_version() const;
-  std::string missing_layers(int64_t version) const;
-  void add_fetches(PeerId peer, const LayerRange& range, net::Assign* assign) const;
   void choose();
+  int64_t choose_version() const;
+  void wait_for_layers(int64_t version);
   Result<std::vector<LayerRange>> solve(size_t devices) const;
+  std::vector<PeerId> order() const;
+  void assign(const std::vector<LayerRange>& ranges, const std::vector<PeerId>& row);
+  void add_fetch(PeerId peer, int layer, net::Assign* assign);
+  void add_fetches(PeerId peer, const LayerRange& range, net::Assign* assign,
+                   std::set<int>* relayed);
+  void add_replicas(const std::vector<PeerId>& ring, size_t place, const LayerRange& range,
+                    net::Assign* assign) const;
+  bool reaches(PeerId a, PeerId b) const;
   void on_ready(PeerId from);
   void resume();
+  void lap(TimeUs* phase);
 
-  // Training
+  // Training: central_training.cpp
   void feed();
   void on_load(const LoadResult& result);
   void on_batch_loss(const net::BatchLoss& loss);
@@ -116,28 +142,30 @@ class Central {
   void feed_evaluation();
   void on_evaluation_loss(const net::EvaluationLoss& loss);
   void maybe_collect();
-
-  // Cuts
-  void on_stored(PeerId from, const net::SnapshotStored& stored);
-  bool held_by(const SnapshotKey& key, PeerId peer) const;
-  bool is_whole_at(PeerId peer, int64_t version) const;
-  bool is_complete(int64_t version) const;
-  void release();
-  void on_checkpoint_written(int64_t version);
-  uint64_t term_of(int64_t version) const { return term_of_version(record_, version); }
-  int64_t newest_allowed() const;
-  int64_t checkpoint_at(int64_t version) const;
   void on_traffic(PeerId from, const net::Traffic& traffic);
   void maybe_complete();
+  void adapt_cuts();
 
-  // Helpers
-  bool all_answered() const;
-  void expect_answers();
-  std::vector<PeerId> in_order() const;
+  // Cuts: central_cuts.cpp
+  void on_stored(PeerId from, const SnapshotKey& key);
+  void on_checkpoint_written(int64_t version);
+  void review(int64_t version);
+  void write_checkpoint(int64_t version);
+  void release();
+  int64_t newest_allowed() const;
+  int64_t next_evaluation() const;
+  int64_t checkpoint_at(int64_t version) const;
+
+  // Helpers: central.cpp
+  void on_control(PeerId from, const net::Control& message);
+  void on_training_message(PeerId from, const net::Control& message);
+  void on_interrupt();
+  void on_tick();
+  void beat();
   PeerId first_stage() const { return stages_.front().incarnation; }
   PeerId last_stage() const { return stages_.back().incarnation; }
-  int64_t slowest_version() const;
   bool is_stage(PeerId peer) const;
+  int64_t slowest_version() const;
   int layer_count() const { return static_cast<int>(options_.layer_costs.size()); }
   void send(PeerId to, net::Control message) {
     actions_.push_back(SendControl{to, std::move(message)});
@@ -154,17 +182,27 @@ class Central {
   FaultDetector detector_;
   TimeUs next_heartbeat_ = 0;
 
-  std::map<PeerId, Device> devices_;  // members and those waiting to become one
-  int joined_ = 0;
+  Membership members_;
+  std::set<PeerId> told_foreign_;  // stages of other runs that were reported
   uint64_t term_ = 0;
-  std::string reason_;
-  TimeUs began_us_ = 0;
+  uint64_t seen_term_ = 0;            // the highest that any device has named
   std::vector<DeviceReport> stages_;  // of this term, in pipeline order
   int64_t resumed_version_ = -1;
-  net::Record record_;
 
-  // Who holds which snapshot: from inventories and acknowledgements of this term.
-  std::map<SnapshotKey, std::set<PeerId>> holders_;
+  // The reconfiguration under way
+  std::string reason_;
+  Phases phases_;
+  TimeUs lap_from_ = 0;
+  TimeUs answer_by_ = 0;
+  bool waiting_for_layers_ = false;
+  std::string waiting_text_;  // what was told
+  int64_t moved_bytes_ = 0;
+  int64_t inventory_checkpoint_ = -1;  // the newest that any inventory names
+  // Pairs (smaller, larger) that do not reach each other: of this term; by the inventories so far.
+  std::set<std::pair<PeerId, PeerId>> unreachable_;
+  std::set<std::pair<PeerId, PeerId>> unreachable_now_;
+
+  CutBook book_;
   int64_t complete_ = -1;          // newest complete cut
   int64_t checkpoint_ = -1;        // newest version that was sent to the disk
   std::set<int64_t> checkpoints_;  // synced, and held by central's own stage
@@ -176,9 +214,13 @@ class Central {
   int loads_ = 0;               // under way
   int64_t finished_ = -1;       // newest batch that every stage has stepped and whose loss is in
   int64_t finished_ever_ = -1;  // in any term
+  bool reported_known_ = true;  // after a restart only once training has resumed
   std::map<int64_t, BatchSum> sums_;
   std::deque<EvaluationSum> evaluations_;  // cuts whose evaluation is due or under way
   int64_t evaluated_ = -1;                 // newest cut whose evaluation is done
+  std::string drain_reason_;               // not empty: no batch is begun
+  bool leaving_seen_ = false;              // this term's ranges leave out those who leave
+  CutInterval cut_interval_;
   net::Traffic traffic_;
   bool interrupted_ = false;
 };

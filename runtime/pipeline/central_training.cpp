@@ -12,25 +12,14 @@ constexpr int kLoadsMax = 4;
 
 }  // namespace
 
-bool Central::is_stage(PeerId peer) const {
-  return std::any_of(stages_.begin(), stages_.end(),
-                     [peer](const DeviceReport& stage) { return stage.incarnation == peer; });
-}
-
-int64_t Central::slowest_version() const {
-  int64_t version = batches_;
-  for (const DeviceReport& stage : stages_) {
-    version = std::min(version, devices_.at(stage.incarnation).version);
-  }
-  return version;
-}
-
 // Keeps the pipeline full and one batch waiting at its door.
 void Central::feed() {
   const auto stages = static_cast<int64_t>(stages_.size());
   const int64_t ahead = options_.training.schedule() == net::kSync ? 2 : stages + 1;
-  while (next_batch_ < batches_ && loads_ < kLoadsMax &&
-         next_batch_ <= devices_.at(first_stage()).version + ahead) {
+  const bool drains = !drain_reason_.empty();
+  const int64_t end = drains ? next_batch_ + (next_micro_ > 0 ? 1 : 0) : batches_;
+  while (next_batch_ < end && loads_ < kLoadsMax &&
+         next_batch_ <= members_.at(first_stage()).version + ahead) {
     ++loads_;
     actions_.push_back(StartLoad{{LoadKind::kTrain, term_, next_batch_, next_micro_, 0}});
     if (++next_micro_ == micro_count(options_.training)) {
@@ -64,9 +53,10 @@ void Central::on_batch_loss(const net::BatchLoss& loss) {
 }
 
 void Central::on_progress(PeerId from, const net::Progress& progress) {
-  Device& device = devices_[from];
+  Device& device = members_.at(from);
   device.version = std::max(device.version, progress.version());
   device.busy_us = progress.busy_us();
+  device.snapshot_us = progress.snapshot_us();
   finish_batches();
 }
 
@@ -83,7 +73,7 @@ void Central::finish_batches() {
     report.accuracy = static_cast<double>(sum.correct) / static_cast<double>(sum.rows);
     report.replayed = finished_ <= finished_ever_;
     for (const DeviceReport& stage : stages_) {
-      report.busy_us.push_back(devices_.at(stage.incarnation).busy_us);
+      report.busy_us.push_back(members_.at(stage.incarnation).busy_us);
     }
     finished_ever_ = std::max(finished_ever_, finished_);
     sums_.erase(found);
@@ -91,7 +81,26 @@ void Central::finish_batches() {
     if (is_evaluated(options_.training, finished_) && finished_ > evaluated_) {
       evaluations_.push_back(EvaluationSum{finished_, 0, 0, 0, 0, 0});
     }
+    if (options_.replicate_auto) adapt_cuts();
   }
+}
+
+// The new interval counts from batches that nobody has been given yet. A stage that hears of it too
+// late misses a cut; the next one is whole again.
+void Central::adapt_cuts() {
+  TimeUs snapshot_us = 0;
+  for (const DeviceReport& stage : stages_) {
+    snapshot_us = std::max(snapshot_us, members_.at(stage.incarnation).snapshot_us);
+  }
+  const bool cut = is_cut(options_.training, finished_);
+  const int64_t every = cut_interval_.finished(now_, cut, snapshot_us);
+  if (every == 0) return;
+  options_.training.set_replicate_every(every);
+  net::Control message;
+  message.mutable_cut_every()->set_from_version(next_batch_ + 1);
+  message.mutable_cut_every()->set_every(every);
+  send_all(message);
+  tell(CutsReport{every, cut_interval_.cut_us(), cut_interval_.batch_us()});
 }
 
 void Central::feed_evaluation() {
@@ -131,16 +140,17 @@ void Central::on_evaluation_loss(const net::EvaluationLoss& loss) {
 
 void Central::maybe_collect() {
   if (finished_ < batches_ - 1 || !evaluations_.empty()) return;
+  drain_reason_.clear();
   phase_ = Phase::kCollecting;
   traffic_.Clear();
-  for (auto& [peer, device] : devices_) device.answered = !is_stage(peer);
+  for (auto& [peer, device] : members_.all()) device.answered = !is_stage(peer);
   net::Control message;
   message.mutable_collect()->set_version(finished_);
   send_all(message);
 }
 
 void Central::on_traffic(PeerId from, const net::Traffic& traffic) {
-  Device& device = devices_[from];
+  Device& device = members_.at(from);
   if (phase_ != Phase::kCollecting || device.answered) return;
   device.answered = true;
   traffic_.set_activations(traffic_.activations() + traffic.activations());
@@ -153,9 +163,9 @@ void Central::on_traffic(PeerId from, const net::Traffic& traffic) {
 }
 
 void Central::maybe_complete() {
-  if (phase_ != Phase::kCollecting || !all_answered()) return;
-  if (!is_whole_at(options_.self, finished_)) return;
-  actions_.push_back(Complete{finished_, term_of(finished_), traffic_});
+  if (phase_ != Phase::kCollecting || !members_.all_answered()) return;
+  if (!book_.is_whole_at(options_.self, finished_)) return;
+  actions_.push_back(Complete{finished_, book_.term_of(finished_), traffic_});
   stop(interrupted_ ? Status(StatusCode::kInterrupted, "interrupted") : Status());
 }
 

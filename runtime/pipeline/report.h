@@ -19,13 +19,24 @@ struct DeviceReport {
   LayerRange range;
 };
 
+// How long each part of a reconfiguration took, attempts that were begun anew included.
+struct Phases {
+  TimeUs detect_us = 0;  // the last word of a lost device to the decision that it is lost
+  TimeUs pause_us = 0;   // to the last inventory; a voluntary change drains the pipeline first
+  TimeUs choose_us = 0;  // waiting for devices that hold what the others lack; else 0
+  TimeUs move_us = 0;    // to the last device that is ready
+  TimeUs resume_us = 0;  // to the synced journal
+  TimeUs total_us() const { return detect_us + pause_us + choose_us + move_us + resume_us; }
+};
+
 struct ReconfiguredReport {
   uint64_t term = 0;
   std::string reason;  // start, join, leave, repartition, failure, restart
   std::vector<DeviceReport> stages;
   int64_t resume_batch = 0;
   int64_t replayed = 0;  // batches that were finished and are trained again
-  TimeUs duration_us = 0;
+  int64_t moved_bytes = 0;  // layers' state that devices fetched
+  Phases phases;
   bool exact = true;
 };
 
@@ -40,10 +51,36 @@ struct DeviceLostReport {
   int devices = 0;
 };
 
+// It has handed over what it held and is gone.
+struct DeviceLeftReport {
+  std::string name;
+  int devices = 0;
+};
+
+// Two members that both reach central do not reach each other: no longer neighbours.
+struct UnreachableReport {
+  std::string from;
+  std::string to;
+};
+
+// A stage holds the state of another, unfinished run and does not take part in this one.
+struct ForeignRunReport {
+  std::string name;
+  std::string run;  // hexadecimal
+};
+
+// `--replicate-every auto` has measured what a cut costs.
+struct CutsReport {
+  int64_t every = 0;
+  TimeUs cut_us = 0;    // of compute time, on the slowest stage
+  TimeUs batch_us = 0;  // between two finished batches
+};
+
 // Nobody who is here holds these layers at the newest complete cut: waiting for those who do.
 struct WaitingReport {
   int64_t version = 0;
   std::string layers;
+  std::string holders;  // names of those who held them last, as far as known
 };
 
 // A batch has been stepped by every stage.
@@ -63,7 +100,8 @@ struct EvaluatedReport {
   int64_t rows = 0;
 };
 
-using Report = std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport, WaitingReport,
-                            BatchReport, EvaluatedReport>;
+using Report = std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport,
+                            DeviceLeftReport, UnreachableReport, ForeignRunReport, CutsReport,
+                            WaitingReport, BatchReport, EvaluatedReport>;
 
 }  // namespace ft

@@ -3,17 +3,34 @@
 #include <algorithm>
 
 namespace ft {
+namespace {
 
-Stage::Stage(const StageOptions& options) : options_(options) {}
+constexpr TimeUs kHeartbeatUs = 250 * kMillisecondUs;  // until central says which
+// Central notices a dead device first; this is for those whom it still hears.
+constexpr int kPeerTimeouts = 2;
+
+FaultDetectorOptions peer_detector(TimeUs failure_timeout_us) {
+  const TimeUs timeout = kPeerTimeouts * failure_timeout_us;
+  return FaultDetectorOptions{timeout, timeout};
+}
+
+}  // namespace
+
+Stage::Stage(const StageOptions& options)
+    : options_(options), store_(options.store), peers_(peer_detector(kSecondUs)) {
+  options_.store = SnapshotStore();
+}
 
 Actions Stage::step(const Event& event, TimeUs now) {
   now_ = now;
   actions_.clear();
   std::visit(Overloaded{
-                 [&](const ControlEvent& e) { on_control(e.from, e.message, now); },
+                 [&](const ControlEvent& e) { on_control(e.from, e.message); },
                  [&](const BulkEvent& e) { on_bulk(e); },
                  [&](const TaskResult& e) { on_task(e); },
-                 [&](const TickEvent&) { on_tick(now); },
+                 [&](const DisconnectedEvent& e) { peers_.disconnected(e.peer, now); },
+                 [&](const InterruptEvent&) { on_interrupt(); },
+                 [&](const TickEvent&) { on_tick(); },
                  [](const auto&) {},
              },
              event);
@@ -21,39 +38,66 @@ Actions Stage::step(const Event& event, TimeUs now) {
   return std::move(actions_);
 }
 
-// ---- Membership and reconfiguration ----
+// ---- Membership ----
 
-void Stage::on_tick(TimeUs now) {
-  if (options_.beside_central || phase_ == Phase::kFinished) return;
-  if (phase_ == Phase::kJoining) {
-    if (now < next_hello_) return;
-    next_hello_ = now + options_.hello_interval_us;
-    actions_.push_back(SayHello{left_term_});
-    return;
-  }
-  if (now >= central_heard_ + options_.central_timeout_us) {
-    actions_.push_back(DisconnectPeer{central_});
-    drop_work();
-    // A central that comes back begins a run of its own: there is no going on with the old one yet.
-    store_ = SnapshotStore();
-    left_term_ = term_;
-    term_ = 0;
-    run_ = RunId{};
-    actions_.push_back(SetTerm{run_, term_});
-    phase_ = Phase::kJoining;
-    return;
-  }
-  if (now < next_heartbeat_) return;
-  next_heartbeat_ = now + options_.heartbeat_us;
-  net::Control message;
-  message.mutable_heartbeat()->set_version(version_);
-  message.mutable_heartbeat()->set_busy_us(busy_us_);
-  message.mutable_heartbeat()->set_tasks_done(tasks_done_);
-  send(central_, std::move(message));
+bool Stage::is_central_silent() const {
+  const TimeUs heartbeat = assign_.heartbeat_us() > 0 ? assign_.heartbeat_us() : kHeartbeatUs;
+  return now_ >= central_heard_ + std::max(4 * heartbeat, assign_.failure_timeout_us());
 }
 
-void Stage::on_control(PeerId from, const net::Control& message, TimeUs now) {
-  if (from == central_) central_heard_ = now;
+void Stage::on_tick() {
+  if (options_.beside_central || phase_ == Phase::kFinished) return;
+  watch_peers();
+  const bool joined = phase_ != Phase::kJoining;
+  if (joined) beat();
+  if (joined && !is_central_silent()) return;
+  if (joined && !holds_run() && now_ >= central_heard_ + kForgetUs) forget_run();
+  knock();
+}
+
+void Stage::knock() {
+  if (now_ < next_hello_) return;
+  next_hello_ = now_ + options_.hello_interval_us;
+  if (holds_run()) {
+    actions_.push_back(SayHello{run_bytes(), term_});
+  } else {
+    actions_.push_back(SayHello{});
+  }
+}
+
+// To central while we hear it, and to the other members: each finds out whom it does not reach.
+void Stage::beat() {
+  if (now_ < next_heartbeat_) return;
+  next_heartbeat_ = now_ + (assign_.heartbeat_us() > 0 ? assign_.heartbeat_us() : kHeartbeatUs);
+  net::Control message;
+  net::Heartbeat* heartbeat = message.mutable_heartbeat();
+  heartbeat->set_version(version_);
+  heartbeat->set_busy_us(busy_us_);
+  heartbeat->set_tasks_done(tasks_done_);
+  heartbeat->set_running_us(busy_ ? now_ - task_since_ : 0);
+  heartbeat->set_longest_us(longest_us_);
+  if (!is_central_silent()) send(central_, message);
+  for (const auto* members : {&assign_.stages(), &assign_.spares()}) {
+    for (const net::StageInfo& info : *members) {
+      if (info.incarnation() == options_.self || info.incarnation() == central_) continue;
+      send(info.incarnation(), message);
+    }
+  }
+}
+
+void Stage::watch_peers() {
+  for (const FaultDetector::Loss& loss : peers_.tick(now_)) {
+    unreachable_.insert(loss.peer);
+    net::Control message;
+    message.mutable_unreachable()->set_peer(loss.peer);
+    send(central_, std::move(message));
+  }
+}
+
+void Stage::on_control(PeerId from, const net::Control& message) {
+  if (phase_ == Phase::kFinished) return;
+  peers_.heard(from, now_);
+  if (unreachable_.erase(from) > 0) peers_.add(from, now_);
   switch (message.body_case()) {
     case net::Control::kRefuse:
       if (phase_ == Phase::kJoining) {
@@ -61,67 +105,134 @@ void Stage::on_control(PeerId from, const net::Control& message, TimeUs now) {
             refused_error("central refuses this stage: %s", message.refuse().reason().c_str())});
       }
       return;
-    case net::Control::kPause:
-      on_pause(from, message);
+    case net::Control::kDiscard:
+      if (message.discard().run() == run_bytes() && is_central_silent()) forget_run();
       return;
+    case net::Control::kHeartbeat:
+      return on_heartbeat(from, message);
+    case net::Control::kPause:
+      return on_pause(from, message);
     default:
       break;
   }
   if (message.term() != term_) return;
-  if (message.body_case() == net::Control::kFetchSnapshot) {
-    push(from, key_of(message.fetch_snapshot().snapshot()));
-    return;
+  if (message.has_fetch_snapshot()) {
+    return on_fetch_snapshot(from, key_of(message.fetch_snapshot().snapshot()));
   }
-  // The rest only central may say.
   if (from != central_) return;
+  central_heard_ = now_;
+  on_central(message);
+}
+
+// What only central may say.
+void Stage::on_central(const net::Control& message) {
   switch (message.body_case()) {
     case net::Control::kAssign:
       if (phase_ == Phase::kPaused) on_assign(message.assign());
-      break;
+      return;
     case net::Control::kResume:
-      if (phase_ == Phase::kReady) on_resume();
-      break;
+      if (phase_ != Phase::kReady) return;
+      record_ = message.resume().record();
+      return on_resume();
     case net::Control::kEvaluationDone:
       evaluated_.insert(message.evaluation_done().version());
-      break;
+      return;
+    case net::Control::kHoldCut:
+      if (phase_ == Phase::kTraining && has_range() && message.hold_cut().version() == version_) {
+        take_cut(Reach::kSelf);
+      }
+      return;
+    case net::Control::kCutEvery:
+      cut_from_ = message.cut_every().from_version();
+      cut_every_ = message.cut_every().every();
+      return;
     case net::Control::kCollect:
       if (phase_ == Phase::kTraining && has_range() && message.collect().version() == version_) {
-        take_cut(true);
+        take_cut(Reach::kCentral);
         net::Control answer;
         answer.mutable_traffic();  // the shell counts
         send(central_, std::move(answer));
       }
-      break;
+      return;
     case net::Control::kRelease:
-      store_.release_below(message.release().version());
-      break;
+      return on_release(message.release());
     case net::Control::kFinish:
       phase_ = Phase::kFinished;
       actions_.push_back(Exit{Status()});
-      break;
+      return;
     default:
-      break;
+      return;
   }
 }
+
+// An older term's heartbeat from somebody who once was central: it has slept while another central
+// took over. Ours tells it the term.
+void Stage::on_heartbeat(PeerId from, const net::Control& message) {
+  if (from == central_) {
+    if (message.term() == term_) central_heard_ = now_;
+    return;
+  }
+  if (options_.beside_central || message.term() >= term_ || message.term() == 0) return;
+  net::Control answer;
+  answer.mutable_heartbeat()->set_version(version_);
+  send(from, std::move(answer));
+}
+
+// Asked to leave: while central is there it stays until it has handed over what it holds.
+void Stage::on_interrupt() {
+  if (options_.beside_central || phase_ == Phase::kFinished) return;
+  if (phase_ == Phase::kJoining || is_central_silent()) {
+    phase_ = Phase::kFinished;
+    const std::string what =
+        holds_run() ? "interrupted while central is away: what this stage held of the run is gone"
+                    : "interrupted while looking for central";
+    actions_.push_back(Exit{Status(StatusCode::kInterrupted, what)});
+    return;
+  }
+  leaving_ = true;
+  net::Control message;
+  message.mutable_leave();
+  send(central_, std::move(message));
+}
+
+// Nothing is left of the run: any central may have us.
+void Stage::forget_run() {
+  if (central_ != 0) actions_.push_back(DisconnectPeer{central_});
+  drop_work();
+  store_ = SnapshotStore();
+  record_.Clear();
+  evaluated_.clear();
+  checkpoint_batches_ = 0;
+  assign_.Clear();
+  central_ = 0;
+  term_ = 0;
+  run_ = RunId{};
+  actions_.push_back(SetTerm{run_, term_});
+  phase_ = Phase::kJoining;
+}
+
+// ---- Reconfiguration ----
 
 void Stage::drop_work() {
   arrived_inputs_.clear();
   arrived_labels_.clear();
   arrived_gradients_.clear();
   evaluations_.clear();
-  evaluated_.clear();
   snapshots_due_.clear();
   fetching_.clear();
+  relays_.clear();
   model_wanted_ = false;
   in_flight_ = 0;
   step_due_ = false;
+  cut_every_ = 0;
+  snapshot_us_ = 0;
   configure_wanted_ = false;
   model_.reset();
   place_ = {-1, 0, -1};
 }
 
 void Stage::on_pause(PeerId from, const net::Control& message) {
-  if (message.term() <= term_ || phase_ == Phase::kFinished) return;
+  if (message.term() <= term_) return;
   drop_work();
   phase_ = Phase::kPaused;
   central_ = from;
@@ -133,13 +244,25 @@ void Stage::on_pause(PeerId from, const net::Control& message) {
                                    message.pause().central_bulk_endpoint()});
   }
   actions_.push_back(SetTerm{run_, term_});
+  answer_pause();
+}
+
+void Stage::answer_pause() {
   net::Control answer;
   net::Inventory* inventory = answer.mutable_inventory();
   inventory->set_model_sha256(options_.hello.model_sha256());
   inventory->set_numerics(options_.hello.numerics());
   inventory->set_memory_bytes(options_.hello.memory_bytes());
   for (const auto& [key, bytes] : store_.held()) *inventory->add_snapshots() = name_of(key);
+  for (const PeerId peer : unreachable_) inventory->add_unreachable(peer);
+  *inventory->mutable_record() = record_;
+  if (record_.entries_size() > 0) *inventory->mutable_training() = assign_.training();
+  inventory->set_checkpoint_batches(checkpoint_batches_);
   send(central_, std::move(answer));
+  if (!leaving_) return;
+  net::Control leave;
+  leave.mutable_leave();
+  send(central_, std::move(leave));
 }
 
 void Stage::on_assign(const net::Assign& assign) {
@@ -147,42 +270,24 @@ void Stage::on_assign(const net::Assign& assign) {
   phase_ = Phase::kMoving;
   place_ = {-1, assign.stages_size(), assign.resume_version()};
   for (int i = 0; i < assign.stages_size(); ++i) {
-    const net::StageInfo& info = assign.stages(i);
-    if (info.incarnation() == options_.self) place_.stage = i;
+    if (assign.stages(i).incarnation() == options_.self) place_.stage = i;
   }
+  peers_ = FaultDetector(peer_detector(assign.failure_timeout_us()));
   for (const auto* members : {&assign.stages(), &assign.spares()}) {
     for (const net::StageInfo& info : *members) {
       if (info.incarnation() == options_.self || info.incarnation() == central_) continue;
       actions_.push_back(
           ConnectPeer{info.incarnation(), info.control_endpoint(), info.bulk_endpoint()});
+      if (!options_.beside_central) peers_.add(info.incarnation(), now_);
     }
   }
-  if (!has_range()) {
-    phase_ = Phase::kReady;
-    net::Control ready;
-    ready.mutable_ready();
-    send(central_, std::move(ready));
-    return;
-  }
-  fetch(assign);
-}
-
-// Asks for what this device lacks: the model file, and layers at the version to resume from.
-void Stage::fetch(const net::Assign& assign) {
-  model_wanted_ =
-      assign.model_from() != 0 && options_.hello.model_sha256() != assign.model_sha256();
-  if (model_wanted_) {
-    net::Control message;
-    message.mutable_fetch_model();
-    send(assign.model_from(), std::move(message));
-  }
-  for (const net::Fetch& item : assign.fetches()) {
-    fetching_[key_of(item.snapshot())] = item;
-    net::Control message;
-    *message.mutable_fetch_snapshot()->mutable_snapshot() = item.snapshot();
-    send(item.from(), std::move(message));
-  }
-  configure_wanted_ = !model_wanted_ && fetching_.empty();
+  // Those known to be out of reach are not watched for it again.
+  for (const PeerId peer : unreachable_) peers_.remove(peer);
+  if (has_range()) return fetch(assign);
+  phase_ = Phase::kReady;
+  net::Control ready;
+  ready.mutable_ready();
+  send(central_, std::move(ready));
 }
 
 void Stage::configure() {
@@ -208,7 +313,6 @@ void Stage::on_configured(const TaskResult& result) {
   sent_gradients_ = result.sent_gradients;
   value_bytes_ = result.value_bytes;
   label_row_bytes_ = result.label_row_bytes;
-  layer_bytes_ = result.layer_bytes;
   options_.hello.set_model_sha256(assign_.model_sha256());
   version_ = place_.resumed_version;
   next_forward_ = {version_ + 1, 0};
@@ -219,61 +323,13 @@ void Stage::on_configured(const TaskResult& result) {
   send(central_, std::move(ready));
 }
 
-// The state that training resumes from is replicated again under the new ranges before any newer
-// cut (DESIGN 4).
+// Fetching has brought the state here; the next device in the ring may lack it still. It is pushed
+// before any newer cut (DESIGN 4).
 void Stage::on_resume() {
   phase_ = Phase::kTraining;
-  if (!has_range()) return;
-  const net::LayerRange& range = assign_.stages(place_.stage).range();
-  for (int32_t layer = range.first(); layer < range.last(); ++layer) {
-    push(ring_next(), {place_.resumed_version, layer, assign_.resume_term()});
+  for (const int32_t layer : assign_.replicate()) {
+    push(assign_.successor(), {place_.resumed_version, layer, assign_.resume_term()});
   }
-}
-
-// ---- Replication ----
-
-PeerId Stage::ring_next() const {
-  return assign_.stages((place_.stage + 1) % place_.stages).incarnation();
-}
-
-void Stage::take_cut(bool to_central) {
-  const net::LayerRange& range = assign_.stages(place_.stage).range();
-  for (int32_t layer = range.first(); layer < range.last(); ++layer) {
-    snapshots_due_.push_back({layer, version_, to_central});
-  }
-}
-
-// Stored first, acknowledged after.
-void Stage::hold(const SnapshotKey& key, ConstBufferPtr bytes) {
-  store_.put(key, std::move(bytes));
-  net::Control message;
-  *message.mutable_snapshot_stored()->mutable_snapshot() = name_of(key);
-  send(central_, std::move(message));
-}
-
-void Stage::push(PeerId to, const SnapshotKey& key) {
-  const ConstBufferPtr bytes = store_.find(key);
-  if (bytes == nullptr || to == options_.self) return;
-  const BulkName name{BulkKind::kSnapshot, 0, 0, key.layer, key.version, key.term};
-  actions_.push_back(SendBulk{to, name, bytes});
-}
-
-// Fetched snapshots come from whom they were asked of; replicas from whoever runs the layer.
-int64_t Stage::snapshot_bytes(PeerId from, const BulkName& name) const {
-  const auto asked = fetching_.find({name.version, name.item, name.origin_term});
-  if (asked != fetching_.end()) {
-    return asked->second.from() == from ? asked->second.bytes() : -1;
-  }
-  if (phase_ != Phase::kReady && phase_ != Phase::kTraining) return -1;
-  for (const net::StageInfo& info : assign_.stages()) {
-    if (info.incarnation() != from || name.item < info.range().first() ||
-        name.item >= info.range().last() ||
-        name.item >= static_cast<int64_t>(layer_bytes_.size())) {
-      continue;
-    }
-    return layer_bytes_[static_cast<size_t>(name.item)];
-  }
-  return -1;
 }
 
 }  // namespace ft

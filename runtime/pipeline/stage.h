@@ -4,8 +4,10 @@
 // (DESIGN 5). Central runs one too, for its own range, and talks to it by the same messages.
 //
 //   kJoining --Pause--> kPaused --Assign--> kMoving --configured--> kReady --Resume--> kTraining
-//       ^                  ^___________________Pause of a newer term, from anywhere________|
-//       |___ central is lost
+//                          ^___________________Pause of a newer term, from anywhere________|
+//
+// A stage that hears nothing of central keeps what it holds, says Hello again, and follows whoever
+// sends the next Pause of its run: the same central, or one that goes on with the run.
 //
 // Order of compute (any order gives the same bits, see schedule.h): backward before evaluation
 // before forward, each strictly in the order of batches and micro-batches; one task at a time.
@@ -16,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/detector.h"
 #include "runtime/pipeline/schedule.h"
 #include "runtime/pipeline/snapshot_store.h"
 #include "runtime/pipeline/step.h"
@@ -26,10 +29,12 @@ struct StageOptions {
   PeerId self = 0;
   net::Hello hello;  // numerics, memory, threads: what the inventory repeats
   TimeUs hello_interval_us = 200 * kMillisecondUs;
-  TimeUs heartbeat_us = 250 * kMillisecondUs;
-  TimeUs central_timeout_us = 10 * kSecondUs;  // silence after which central counts as gone
   bool beside_central = false;  // in central's own process: says no Hello, sends no heartbeats
+  SnapshotStore store;          // central's own: what its disk holds of the run it goes on with
 };
+
+// A stage that holds nothing of its run goes to any central when its own has been silent that long.
+constexpr TimeUs kForgetUs = 3 * kSecondUs;
 
 class Stage {
  public:
@@ -51,15 +56,19 @@ class Stage {
     Tensors inputs;
     ConstBufferPtr labels;
   };
+  enum class Reach : uint8_t { kSelf, kSuccessor, kCentral };  // each includes those before it
   struct SnapshotDue {
     int32_t layer = 0;
     int64_t version = 0;
-    bool to_central = false;
+    Reach reach = Reach::kSelf;
   };
 
   // Events
-  void on_control(PeerId from, const net::Control& message, TimeUs now);
+  void on_control(PeerId from, const net::Control& message);
+  void on_central(const net::Control& message);
+  void on_heartbeat(PeerId from, const net::Control& message);
   void on_pause(PeerId from, const net::Control& message);
+  void answer_pause();
   void on_assign(const net::Assign& assign);
   void on_resume();
   void on_bulk(const BulkEvent& event);
@@ -69,15 +78,27 @@ class Stage {
   void on_step(const TaskResult& result);
   void on_evaluated(const TaskResult& result);
   void on_snapshot(const TaskResult& result);
-  void on_tick(TimeUs now);
+  void on_tick();
+  void on_interrupt();
 
-  // Replication
-  void take_cut(bool to_central);
+  // Membership
+  bool is_central_silent() const;
+  bool holds_run() const { return run_ != RunId{} && !store_.held().empty(); }
+  std::string run_bytes() const { return std::string(run_.begin(), run_.end()); }
+  void knock();
+  void beat();
+  void watch_peers();
+  void forget_run();
+
+  // Replication: stage_replication.cpp
+  void take_cut(Reach reach);
   void hold(const SnapshotKey& key, ConstBufferPtr bytes);
   void push(PeerId to, const SnapshotKey& key);
   void fetch(const net::Assign& assign);
+  void on_fetch_snapshot(PeerId from, const SnapshotKey& key);
+  void on_snapshot_arrived(const BulkEvent& event);
+  void on_release(const net::Release& release);
   int64_t snapshot_bytes(PeerId from, const BulkName& name) const;
-  PeerId ring_next() const;
   uint64_t term_of(int64_t version) const {
     return version <= place_.resumed_version ? assign_.resume_term() : term_;
   }
@@ -117,13 +138,16 @@ class Stage {
   TimeUs next_heartbeat_ = 0;
   TimeUs central_heard_ = 0;
 
-  SnapshotStore store_;  // survives every reconfiguration
+  // Of the run: survives every reconfiguration, and central's end
+  SnapshotStore store_;
+  net::Record record_;
+  int64_t checkpoint_batches_ = 0;  // in the newest checkpoint that central has told of
+  bool leaving_ = false;
 
   // Of the current term
   PeerId central_ = 0;
   RunId run_{};
   uint64_t term_ = 0;
-  uint64_t left_term_ = 0;  // when central was given up
   net::Assign assign_;
   StagePlace place_{-1, 0, -1};
   std::vector<int32_t> inputs_;
@@ -132,10 +156,14 @@ class Stage {
   std::vector<int32_t> sent_gradients_;
   std::map<int32_t, int64_t> value_bytes_;
   int64_t label_row_bytes_ = 0;
-  std::vector<int64_t> layer_bytes_;
   ConstBufferPtr model_;  // fetched, until configured
   bool model_wanted_ = false;
   std::map<SnapshotKey, net::Fetch> fetching_;
+  std::map<SnapshotKey, std::set<PeerId>> relays_;  // asked of us before it arrived here
+  FaultDetector peers_;                             // the other members, central excepted
+  std::set<PeerId> unreachable_;                    // of these, and not heard since
+  int64_t cut_from_ = 0;
+  int64_t cut_every_ = 0;  // from that version on; 0: as it is
 
   // Work
   bool busy_ = false;  // the compute thread has a task, of this term or an older one
@@ -152,7 +180,10 @@ class Stage {
   std::set<int64_t> evaluated_;  // cuts whose evaluation central has finished
   std::deque<SnapshotDue> snapshots_due_;
   TimeUs busy_us_ = 0;
+  TimeUs snapshot_us_ = 0;  // of it, since training resumed
   uint64_t tasks_done_ = 0;
+  TimeUs task_since_ = 0;
+  TimeUs longest_us_ = 0;
 };
 
 }  // namespace ft

@@ -75,6 +75,8 @@ int64_t Stage::expected_bytes(PeerId from, const BulkName& name) const {
 
 void Stage::on_bulk(const BulkEvent& event) {
   const BulkName& name = event.name;
+  peers_.heard(event.from, now_);
+  if (event.from == central_) central_heard_ = now_;
   if (expected_bytes(event.from, name) != static_cast<int64_t>(event.bytes->size())) return;
   const Micro micro{name.batch, name.micro};
   switch (name.kind) {
@@ -83,12 +85,9 @@ void Stage::on_bulk(const BulkEvent& event) {
       model_wanted_ = false;
       configure_wanted_ = fetching_.empty();
       break;
-    case BulkKind::kSnapshot: {
-      const SnapshotKey key{name.version, name.item, name.origin_term};
-      hold(key, event.bytes);
-      if (fetching_.erase(key) > 0) configure_wanted_ = !model_wanted_ && fetching_.empty();
+    case BulkKind::kSnapshot:
+      on_snapshot_arrived(event);
       break;
-    }
     case BulkKind::kActivation:
       arrived_inputs_[micro][name.item] = event.bytes;
       break;
@@ -119,6 +118,7 @@ Stage::Micro Stage::after(Micro micro) const {
 void Stage::start(Task task) {
   task.term = term_;
   busy_ = true;
+  task_since_ = now_;
   actions_.push_back(StartTask{std::move(task)});
 }
 
@@ -210,14 +210,15 @@ bool Stage::start_evaluation() {
   return true;
 }
 
-// Cuts that an evaluation still reads.
+// Cuts that an evaluation still reads. Those before the version this term resumed from are done.
 std::vector<int64_t> Stage::cuts_kept() const {
   std::vector<int64_t> cuts;
   const net::Training& training = assign_.training();
   if (!training.evaluate()) return cuts;
   const int64_t every = training.batches_per_epoch();
-  for (int64_t cut = every - 1; cut <= version_ + 1; cut += every) {
-    if (cut >= place_.resumed_version && evaluated_.count(cut) == 0) cuts.push_back(cut);
+  const int64_t from = std::max<int64_t>(place_.resumed_version, 0);
+  for (int64_t cut = (from / every + 1) * every - 1; cut <= version_ + 1; cut += every) {
+    if (evaluated_.count(cut) == 0) cuts.push_back(cut);
   }
   return cuts;
 }
@@ -227,6 +228,7 @@ std::vector<int64_t> Stage::cuts_kept() const {
 void Stage::on_task(const TaskResult& result) {
   busy_ = false;
   busy_us_ += result.busy_us;
+  longest_us_ = std::max(longest_us_, now_ - task_since_);
   ++tasks_done_;
   if (result.term != term_ || phase_ == Phase::kJoining) return;
   if (!result.status.ok()) {
@@ -261,15 +263,6 @@ void Stage::on_task(const TaskResult& result) {
   }
 }
 
-void Stage::on_snapshot(const TaskResult& result) {
-  const SnapshotDue due = snapshots_due_.front();
-  snapshots_due_.pop_front();
-  const SnapshotKey key{due.version, due.layer, term_of(due.version)};
-  hold(key, result.tensors[0]);
-  push(ring_next(), key);
-  if (due.to_central && ring_next() != central_) push(central_, key);
-}
-
 void Stage::on_forward(const TaskResult& result) {
   ++in_flight_;
   next_forward_ = after(next_forward_);
@@ -296,10 +289,14 @@ void Stage::on_step(const TaskResult& result) {
   net::Control message;
   message.mutable_progress()->set_version(version_);
   message.mutable_progress()->set_busy_us(busy_us_);
+  message.mutable_progress()->set_snapshot_us(snapshot_us_);
   send(central_, std::move(message));
-  if (is_cut(assign_.training(), version_)) {
-    take_cut(is_global_cut(assign_.training(), version_));
+  if (cut_every_ > 0 && version_ >= cut_from_) {
+    assign_.mutable_training()->set_replicate_every(cut_every_);
+    cut_every_ = 0;
   }
+  if (!is_cut(assign_.training(), version_)) return;
+  take_cut(is_global_cut(assign_.training(), version_) ? Reach::kCentral : Reach::kSuccessor);
 }
 
 void Stage::on_evaluated(const TaskResult& result) {

@@ -108,6 +108,8 @@ struct JournalWrittenEvent {
 struct CheckpointWrittenEvent {
   int64_t version = -1;
 };
+// The user wants an orderly end: central finishes the batches under way; a stage hands over what it
+// holds and leaves.
 struct InterruptEvent {};
 // Something that training needs has failed here: a disk, a child.
 struct StopEvent {
@@ -121,8 +123,10 @@ using Event =
 
 // ---- Actions ----
 
-struct SayHello {          // to the configured central
-  uint64_t held_term = 0;  // the term this stage left; 0: fresh
+// To the configured central. `held_run` and `held_term` as in net::Hello.
+struct SayHello {
+  std::string held_run;
+  uint64_t held_term = 0;
 };
 struct ConnectPeer {
   PeerId peer = 0;
@@ -151,7 +155,9 @@ struct StartTask {
 struct StartLoad {
   Load load;
 };
+// Append (term, record) to the journal, synced; answered by JournalWrittenEvent.
 struct WriteJournal {
+  RunId run{};
   uint64_t term = 0;
   net::Record record;
 };

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "net/transport.h"
+#include "net/zmq_sockets.h"
 
 namespace ft {
 
@@ -27,7 +28,7 @@ class Node : public TransportHandler {
     TransportOptions options;
     options.self = self;
     options.listen = listen;
-    auto transport = Transport::create(options);
+    auto transport = Transport::create(options, make_zmq_sockets());
     REQUIRE_MESSAGE(transport.ok(), transport.status().message());
     transport_ = std::move(*transport);
   }

@@ -96,7 +96,7 @@ TEST_CASE("transport: a port in use is named, with the remedy") {
   TransportOptions options;
   options.self = 2;
   options.listen = first.transport().control_endpoint();
-  const auto second = Transport::create(options);
+  const auto second = Transport::create(options, make_zmq_sockets());
   REQUIRE(!second.ok());
   CHECK(second.status().code() == StatusCode::kInvalid);
   CHECK(second.status().message().find(options.listen + ": cannot listen: the port is in use") ==
@@ -104,17 +104,17 @@ TEST_CASE("transport: a port in use is named, with the remedy") {
   CHECK(second.status().message().find("--listen") != std::string::npos);
   for (const char* bad : {"", "tcp://", "127.0.0.1:1", "ipc:///tmp/x", "tcp://127.0.0.1"}) {
     options.listen = bad;
-    CHECK(Transport::create(options).status().code() == StatusCode::kInvalid);
+    CHECK(Transport::create(options, make_zmq_sockets()).status().code() == StatusCode::kInvalid);
   }
   options.listen = "tcp://203.0.113.1:*";  // not an address of this machine
-  CHECK(Transport::create(options).status().code() == StatusCode::kInvalid);
+  CHECK(Transport::create(options, make_zmq_sockets()).status().code() == StatusCode::kInvalid);
 }
 
 TEST_CASE("transport: endpoints name the bound port, or the advertised host") {
   TransportOptions options;
   options.self = 1;
   options.advertise = "pi4-b.local";
-  const auto transport = Transport::create(options);
+  const auto transport = Transport::create(options, make_zmq_sockets());
   REQUIRE(transport.ok());
   CHECK((*transport)->control_endpoint().starts_with("tcp://pi4-b.local:"));
   CHECK((*transport)->bulk_endpoint().starts_with("tcp://pi4-b.local:"));
@@ -483,6 +483,8 @@ TEST_CASE("transport: flush waits for acknowledgements; the last one outlives it
     b.transport().set_term(kRun, 1);
     a.connect(b);
     b.connect(a);
+    b.transport().send(1, progress(0));  // what b says last needs b's own connection
+    REQUIRE(run_until({&a, &b}, [&] { return a.count(net::Control::kProgress) == 1; }));
     a.transport().send_bulk(2, named(BulkKind::kLabels, 0), make_buffer(10), Priority::kPipeline);
     REQUIRE(run_until({&a, &b}, [&] { return !b.bulk.empty(); }));
     CHECK(a.transport().bulk_bytes_pending(2) > 0);  // a has not looked since

@@ -1,4 +1,4 @@
-#include "net/socket.h"
+#include "net/zmq_sockets.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -88,30 +88,97 @@ Status bind_error(const std::string& endpoint, int code) {
       endpoint.c_str(), zmq_strerror(code));
 }
 
-}  // namespace
-
-// ---- Context ----
-
-struct SocketContext::Impl {
-  zmq::context_t context{1};
-  uint64_t monitors = 0;  // names them
-};
-
-SocketContext::SocketContext() : impl_(std::make_unique<Impl>()) {}
-SocketContext::~SocketContext() = default;
-
-// ---- Inbox ----
-
-struct Inbox::Impl {
+struct ZmqInbox : Inbox {
   zmq::socket_t socket;
-  std::string endpoint;
+  std::string bound;
   zmq::message_t parts[2];
+
+  const std::string& endpoint() const override { return bound; }
+  bool receive(ArrivedMessage* message) override;
 };
 
-Inbox::Inbox(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Inbox::~Inbox() = default;
+bool ZmqInbox::receive(ArrivedMessage* message) {
+  *message = ArrivedMessage();
+  zmq::message_t id;
+  if (!receive_part(&socket, &id)) return false;
+  bool more = id.more();
+  zmq::message_t excess;
+  while (more) {  // a message arrives whole: its next part is there
+    const size_t index = message->part_count++;
+    zmq::message_t* part = index < 2 ? &parts[index] : &excess;
+    if (!receive_part(&socket, part)) break;
+    if (index < 2) {
+      message->parts[index] = {static_cast<const std::byte*>(part->data()), part->size()};
+    }
+    more = part->more();
+  }
+  message->is_well_formed =
+      parse_routing_id(id, message) && message->part_count >= 1 && message->part_count <= 2;
+  return true;
+}
 
-Result<std::unique_ptr<Inbox>> Inbox::bind(SocketContext* context, const InboxOptions& options) {
+struct ZmqOutbox : Outbox {
+  zmq::socket_t socket;
+  zmq::socket_t monitor;
+  bool connected = false;
+  bool blocked = false;  // connected, but the last send() did not get through
+
+  ~ZmqOutbox() override {
+    if (socket.handle() == nullptr) return;
+    // Its events go nowhere from here on.
+    zmq_socket_monitor(socket.handle(), nullptr, 0);
+  }
+  bool is_connected() const override { return connected; }
+  void set_linger(TimeUs duration) override {
+    socket.set(zmq::sockopt::linger, static_cast<int>(duration / kMillisecondUs));
+  }
+  bool send(const Frame& frame) override;
+  Changes take_changes() override;
+};
+
+bool ZmqOutbox::send(const Frame& frame) {
+  if (!connected) return false;
+  const bool has_body = frame.body_bytes > 0;
+  zmq::message_t head(frame.head.data(), frame.head.size());
+  bool sent = send_part(&socket, &head, has_body ? ZMQ_SNDMORE : 0);
+  if (sent && has_body) {
+    zmq::message_t body = make_body(frame);
+    sent = send_part(&socket, &body, 0);
+  }
+  blocked = !sent;
+  return sent;
+}
+
+Outbox::Changes ZmqOutbox::take_changes() {
+  Changes changes;
+  zmq::message_t event;
+  zmq::message_t address;
+  while (receive_part(&monitor, &event)) {
+    if (!event.more() || !receive_part(&monitor, &address)) break;
+    uint16_t number = 0;
+    FT_CHECK(event.size() >= sizeof(number));
+    std::memcpy(&number, event.data(), sizeof(number));
+    connected = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+    blocked = false;
+    (connected ? changes.connected : changes.disconnected) = true;
+  }
+  return changes;
+}
+
+class ZmqSockets : public Sockets {
+ public:
+  Result<std::unique_ptr<Inbox>> bind(const InboxOptions& options) override;
+  Result<std::unique_ptr<Outbox>> connect(const OutboxOptions& options) override;
+  bool wait(std::span<Inbox* const> inboxes, std::span<Outbox* const> outboxes, int wake_fd,
+            TimeUs timeout_us) override;
+  TimeUs now() override { return monotonic_now_us(); }
+
+ private:
+  zmq::context_t context_{1};
+  uint64_t monitors_ = 0;  // names them
+};
+
+Result<std::unique_ptr<Inbox>> ZmqSockets::bind(const InboxOptions& options) {
   if (!is_endpoint(options.endpoint, true)) {
     return invalid_error(
         "%s: not an endpoint; write tcp://HOST:PORT, or tcp://HOST:* for a free "
@@ -119,9 +186,9 @@ Result<std::unique_ptr<Inbox>> Inbox::bind(SocketContext* context, const InboxOp
         options.endpoint.c_str());
   }
   try {
-    auto impl = std::make_unique<Impl>();
-    impl->socket = zmq::socket_t(context->impl_->context, zmq::socket_type::router);
-    zmq::socket_t& socket = impl->socket;
+    auto inbox = std::make_unique<ZmqInbox>();
+    inbox->socket = zmq::socket_t(context_, zmq::socket_type::router);
+    zmq::socket_t& socket = inbox->socket;
     socket.set(zmq::sockopt::linger, 0);
     socket.set(zmq::sockopt::maxmsgsize, options.part_bytes_max);
     socket.set(zmq::sockopt::rcvhwm, options.frames_max);
@@ -134,63 +201,21 @@ Result<std::unique_ptr<Inbox>> Inbox::bind(SocketContext* context, const InboxOp
     socket.set(zmq::sockopt::tcp_keepalive_idle, kKeepaliveS);
     socket.set(zmq::sockopt::tcp_keepalive_intvl, kKeepaliveS);
     socket.bind(options.endpoint);
-    impl->endpoint = socket.get(zmq::sockopt::last_endpoint);
-    return std::unique_ptr<Inbox>(new Inbox(std::move(impl)));
+    inbox->bound = socket.get(zmq::sockopt::last_endpoint);
+    return std::unique_ptr<Inbox>(std::move(inbox));
   } catch (const zmq::error_t& error) {
     return bind_error(options.endpoint, error.num());
   }
 }
 
-const std::string& Inbox::endpoint() const { return impl_->endpoint; }
-
-bool Inbox::receive(ArrivedMessage* message) {
-  *message = ArrivedMessage();
-  zmq::message_t id;
-  if (!receive_part(&impl_->socket, &id)) return false;
-  bool more = id.more();
-  zmq::message_t excess;
-  while (more) {  // a message arrives whole: its next part is there
-    const size_t index = message->part_count++;
-    zmq::message_t* part = index < 2 ? &impl_->parts[index] : &excess;
-    if (!receive_part(&impl_->socket, part)) break;
-    if (index < 2) {
-      message->parts[index] = {static_cast<const std::byte*>(part->data()), part->size()};
-    }
-    more = part->more();
-  }
-  message->is_well_formed =
-      parse_routing_id(id, message) && message->part_count >= 1 && message->part_count <= 2;
-  return true;
-}
-
-// ---- Outbox ----
-
-struct Outbox::Impl {
-  zmq::socket_t socket;
-  zmq::socket_t monitor;
-  bool connected = false;
-  bool blocked = false;  // connected, but the last send() did not get through
-
-  ~Impl() {
-    if (socket.handle() == nullptr) return;
-    // Its events go nowhere from here on.
-    zmq_socket_monitor(socket.handle(), nullptr, 0);
-  }
-};
-
-Outbox::Outbox(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Outbox::~Outbox() = default;
-
-Result<std::unique_ptr<Outbox>> Outbox::connect(SocketContext* context,
-                                                const OutboxOptions& options) {
+Result<std::unique_ptr<Outbox>> ZmqSockets::connect(const OutboxOptions& options) {
   if (!is_endpoint(options.endpoint, false)) {
     return invalid_error("%s: not an endpoint; write tcp://HOST:PORT", options.endpoint.c_str());
   }
   try {
-    auto impl = std::make_unique<Impl>();
-    zmq::context_t& zmq_context = context->impl_->context;
-    impl->socket = zmq::socket_t(zmq_context, zmq::socket_type::dealer);
-    zmq::socket_t& socket = impl->socket;
+    auto outbox = std::make_unique<ZmqOutbox>();
+    outbox->socket = zmq::socket_t(context_, zmq::socket_type::dealer);
+    zmq::socket_t& socket = outbox->socket;
     socket.set(zmq::sockopt::linger, 0);
     socket.set(zmq::sockopt::immediate, true);
     socket.set(zmq::sockopt::sndhwm, kOutboxFramesMax);
@@ -203,68 +228,33 @@ Result<std::unique_ptr<Outbox>> Outbox::connect(SocketContext* context,
     socket.set(zmq::sockopt::routing_id, make_routing_id(options));
 
     const std::string address = format("inproc://monitor-%llu",
-                                       static_cast<unsigned long long>(context->impl_->monitors++));
+                                       static_cast<unsigned long long>(monitors_++));
     if (zmq_socket_monitor(socket.handle(), address.c_str(), kMonitorEvents) != 0) {
       throw zmq::error_t();
     }
-    impl->monitor = zmq::socket_t(zmq_context, zmq::socket_type::pair);
-    impl->monitor.set(zmq::sockopt::linger, 0);
-    impl->monitor.set(zmq::sockopt::rcvhwm, 0);  // ZeroMQ's I/O thread must never wait for us
-    impl->monitor.connect(address);
+    outbox->monitor = zmq::socket_t(context_, zmq::socket_type::pair);
+    outbox->monitor.set(zmq::sockopt::linger, 0);
+    outbox->monitor.set(zmq::sockopt::rcvhwm, 0);  // ZeroMQ's I/O thread must never wait for us
+    outbox->monitor.connect(address);
     socket.connect(options.endpoint);
-    return std::unique_ptr<Outbox>(new Outbox(std::move(impl)));
+    return std::unique_ptr<Outbox>(std::move(outbox));
   } catch (const zmq::error_t& error) {
     return invalid_error("%s: cannot connect: %s", options.endpoint.c_str(), error.what());
   }
 }
 
-bool Outbox::is_connected() const { return impl_->connected; }
-
-void Outbox::set_linger(TimeUs duration) {
-  impl_->socket.set(zmq::sockopt::linger, static_cast<int>(duration / kMillisecondUs));
-}
-
-bool Outbox::send(const Frame& frame) {
-  if (!impl_->connected) return false;
-  const bool has_body = frame.body_bytes > 0;
-  zmq::message_t head(frame.head.data(), frame.head.size());
-  bool sent = send_part(&impl_->socket, &head, has_body ? ZMQ_SNDMORE : 0);
-  if (sent && has_body) {
-    zmq::message_t body = make_body(frame);
-    sent = send_part(&impl_->socket, &body, 0);
-  }
-  impl_->blocked = !sent;
-  return sent;
-}
-
-Outbox::Changes Outbox::take_changes() {
-  Changes changes;
-  zmq::message_t event;
-  zmq::message_t address;
-  while (receive_part(&impl_->monitor, &event)) {
-    if (!event.more() || !receive_part(&impl_->monitor, &address)) break;
-    uint16_t number = 0;
-    FT_CHECK(event.size() >= sizeof(number));
-    std::memcpy(&number, event.data(), sizeof(number));
-    impl_->connected = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
-    impl_->blocked = false;
-    (impl_->connected ? changes.connected : changes.disconnected) = true;
-  }
-  return changes;
-}
-
-// ---- Waiting ----
-
-bool wait_for(std::span<Inbox* const> inboxes, std::span<Outbox* const> outboxes, int wake_fd,
-              TimeUs timeout_us) {
+bool ZmqSockets::wait(std::span<Inbox* const> inboxes, std::span<Outbox* const> outboxes,
+                      int wake_fd, TimeUs timeout_us) {
   std::vector<zmq_pollitem_t> items;
-  for (const Inbox* inbox : inboxes) {
-    items.push_back({inbox->impl_->socket.handle(), 0, ZMQ_POLLIN, 0});
+  for (Inbox* box : inboxes) {
+    auto* inbox = static_cast<ZmqInbox*>(box);
+    items.push_back({inbox->socket.handle(), 0, ZMQ_POLLIN, 0});
   }
-  for (const Outbox* outbox : outboxes) {
-    items.push_back({outbox->impl_->monitor.handle(), 0, ZMQ_POLLIN, 0});
-    if (outbox->impl_->blocked) {
-      items.push_back({outbox->impl_->socket.handle(), 0, ZMQ_POLLOUT, 0});
+  for (Outbox* box : outboxes) {
+    auto* outbox = static_cast<ZmqOutbox*>(box);
+    items.push_back({outbox->monitor.handle(), 0, ZMQ_POLLIN, 0});
+    if (outbox->blocked) {
+      items.push_back({outbox->socket.handle(), 0, ZMQ_POLLOUT, 0});
     }
   }
   if (wake_fd >= 0) items.push_back({nullptr, wake_fd, ZMQ_POLLIN, 0});
@@ -274,5 +264,9 @@ bool wait_for(std::span<Inbox* const> inboxes, std::span<Outbox* const> outboxes
   FT_CHECK(count >= 0 || errno == EINTR);
   return count > 0 && wake_fd >= 0 && (items.back().revents & ZMQ_POLLIN) != 0;
 }
+
+}  // namespace
+
+std::unique_ptr<Sockets> make_zmq_sockets() { return std::make_unique<ZmqSockets>(); }
 
 }  // namespace ft

@@ -1,0 +1,352 @@
+// The one reconfiguration path (DESIGN 4): begin, pause, choose, move, seal, resume.
+
+#include <algorithm>
+#include <limits>
+
+#include "partition/order.h"
+#include "partition/plan.h"
+#include "runtime/pipeline/central.h"
+
+namespace ft {
+namespace {
+
+net::LayerRange to_message(const LayerRange& range) {
+  net::LayerRange message;
+  message.set_first(range.first);
+  message.set_last(range.last);
+  return message;
+}
+
+net::StageInfo info_of(PeerId peer, const Device& device) {
+  net::StageInfo info;
+  info.set_incarnation(peer);
+  info.set_name(device.hello.name());
+  info.set_control_endpoint(device.hello.control_endpoint());
+  info.set_bulk_endpoint(device.hello.bulk_endpoint());
+  return info;
+}
+
+// Whether two descriptions lead to the same weights; how often cuts are taken does not matter.
+bool is_same_run(net::Training a, net::Training b) {
+  for (net::Training* training : {&a, &b}) {
+    training->clear_replicate_every();
+    training->clear_global_every();
+  }
+  return a.SerializeAsString() == b.SerializeAsString();
+}
+
+}  // namespace
+
+void Central::lap(TimeUs* phase) {
+  *phase += now_ - lap_from_;
+  lap_from_ = now_;
+}
+
+// ---- 1. Pause ----
+
+void Central::begin(const std::string& reason) {
+  if (options_.run == RunId{}) return;  // until a stage comes that holds the run to go on with
+  const bool restarted = phase_ == Phase::kWaiting && options_.restart.resume;
+  const bool anew = phase_ > Phase::kWaiting && phase_ < Phase::kTraining;
+  if (!anew && (drain_reason_.empty() || reason == "failure")) {
+    phases_ = Phases{phases_.detect_us, 0, 0, 0, 0};
+    lap_from_ = now_;
+  }
+  if (!anew || reason == "failure") reason_ = restarted ? "restart" : reason;
+  lap(waiting_for_layers_ ? &phases_.choose_us : &phases_.pause_us);
+  phase_ = Phase::kOpening;
+  waiting_for_layers_ = false;
+  drain_reason_.clear();
+  term_ = std::max(term_, seen_term_) + 1;
+  book_.clear();
+  unreachable_now_.clear();
+  inventory_checkpoint_ = -1;
+  members_.begin_term(now_);
+  actions_.push_back(SetTerm{options_.run, term_});
+  // Whoever hears of a term finds it in the journal, whatever becomes of central.
+  actions_.push_back(WriteJournal{options_.run, term_, book_.record()});
+}
+
+void Central::pause() {
+  phase_ = Phase::kPausing;
+  answer_by_ = now_ + answer_time();
+  members_.begin_term(now_);
+  net::Control message;
+  message.mutable_pause()->set_central_control_endpoint(options_.control_endpoint);
+  message.mutable_pause()->set_central_bulk_endpoint(options_.bulk_endpoint);
+  message.mutable_pause()->set_reason(reason_);
+  send_all(message);
+}
+
+void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
+  if (phase_ != Phase::kPausing) return;
+  Device& device = members_.at(from);
+  device.answered = true;
+  device.numerics = inventory.numerics();
+  device.hello.set_model_sha256(inventory.model_sha256());
+  if (inventory.has_training() && !is_same_run(inventory.training(), options_.training)) {
+    return stop(invalid_error(
+        "stage %s trains this run with other options than these (--data, --batch-size, --seed, "
+        "--schedule, --optimizer and the like): repeat those of the run",
+        device.hello.name().c_str()));
+  }
+  for (const net::SnapshotName& name : inventory.snapshots()) book_.hold(key_of(name), from);
+  // The record of the highest term holds, from disk or from a stage.
+  const net::Record& record = inventory.record();
+  if (record.entries_size() > 0 &&
+      record.entries(record.entries_size() - 1).term() > book_.newest_term()) {
+    book_.set_record(record);
+  }
+  inventory_checkpoint_ = std::max(inventory_checkpoint_, inventory.checkpoint_batches() - 1);
+  for (const PeerId peer : inventory.unreachable()) {
+    unreachable_now_.insert(std::minmax(from, PeerId{peer}));
+  }
+  if (members_.all_answered()) choose();
+}
+
+// ---- 2. Choose ----
+
+// The newest version at which every layer is held by somebody, in a snapshot that is not void. A
+// central that has just started may not know how far the run was reported: then any will do.
+int64_t Central::choose_version() const {
+  const int64_t version = book_.newest_whole(newest_allowed());
+  if (reported_known_ || version >= std::max<int64_t>(inventory_checkpoint_, 0)) return version;
+  return book_.newest_whole(std::numeric_limits<int64_t>::max());
+}
+
+void Central::choose() {
+  lap(&phases_.pause_us);
+  const int64_t version = choose_version();
+  const int64_t floor = std::max(checkpoint_at(newest_allowed()), inventory_checkpoint_);
+  if (version < floor) return wait_for_layers(floor);
+  resumed_version_ = version;
+  unreachable_ = unreachable_now_;
+  leaving_seen_ = members_.has_leaving();
+  const std::vector<PeerId> row = order();
+  const Result<std::vector<LayerRange>> ranges = solve(row.size());
+  if (!ranges.ok()) return stop(ranges.status());
+  waiting_text_.clear();
+  assign(*ranges, row);
+}
+
+void Central::wait_for_layers(int64_t version) {
+  waiting_for_layers_ = true;
+  WaitingReport report{version, "", ""};
+  for (const int layer : book_.missing(version)) {
+    report.layers += (report.layers.empty() ? "" : ", ") + std::to_string(layer);
+    for (const DeviceReport& stage : stages_) {
+      if (layer < stage.range.first || layer >= stage.range.last) continue;
+      if (members_.find(stage.incarnation) != nullptr ||
+          report.holders.find(stage.name) != std::string::npos) {
+        continue;
+      }
+      report.holders += (report.holders.empty() ? "" : ", ") + stage.name;
+    }
+  }
+  if (report.layers == waiting_text_) return;
+  waiting_text_ = report.layers;
+  tell(std::move(report));
+}
+
+bool Central::reaches(PeerId a, PeerId b) const {
+  return unreachable_.count(std::minmax(a, b)) == 0;
+}
+
+// Those who stay, in order of joining, as far as they can stand in a row.
+std::vector<PeerId> Central::order() const {
+  std::vector<PeerId> staying;
+  for (const PeerId peer : members_.in_order()) {
+    if (!members_.at(peer).leaving) staying.push_back(peer);
+  }
+  std::set<std::pair<int, int>> pairs;
+  const auto count = static_cast<int>(staying.size());
+  for (int a = 0; a < count; ++a) {
+    for (int b = a + 1; b < count; ++b) {
+      if (!reaches(staying[static_cast<size_t>(a)], staying[static_cast<size_t>(b)])) {
+        pairs.emplace(a, b);
+      }
+    }
+  }
+  std::vector<PeerId> row;
+  for (const int index : order_devices(count, pairs)) {
+    row.push_back(staying[static_cast<size_t>(index)]);
+  }
+  return row;
+}
+
+Result<std::vector<LayerRange>> Central::solve(size_t devices) const {
+  if (!options_.cuts.empty()) {
+    FT_ASSIGN_OR_RETURN(auto ranges, ranges_from_cuts(options_.cuts, layer_count()));
+    if (ranges.size() <= devices) return ranges;
+    // At the start that is a mistake; after a loss training goes on with the ranges that fit best.
+    if (term_ == 1) {
+      return invalid_error("--partition fixed:%s makes %zu ranges, but there are %zu devices",
+                           options_.cuts.c_str(), ranges.size(), devices);
+    }
+  }
+  return plan_ranges(options_.layer_costs, std::vector<double>(devices, 1.0));
+}
+
+// ---- 3. Move ----
+
+void Central::assign(const std::vector<LayerRange>& ranges, const std::vector<PeerId>& row) {
+  net::Control message;
+  net::Assign* assign = message.mutable_assign();
+  *assign->mutable_training() = options_.training;
+  stages_.clear();
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const Device& device = members_.at(row[i]);
+    stages_.push_back({device.hello.name(), row[i], ranges[i]});
+    *assign->add_stages() = info_of(row[i], device);
+    *assign->mutable_stages(static_cast<int>(i))->mutable_range() = to_message(ranges[i]);
+  }
+  // Replicas go around among all who stay; who has no layers holds replicas.
+  std::vector<PeerId> ring(row.begin(), row.begin() + static_cast<long>(ranges.size()));
+  for (const PeerId peer : members_.in_order()) {
+    if (is_stage(peer)) continue;
+    *assign->add_spares() = info_of(peer, members_.at(peer));
+    if (!members_.at(peer).leaving) ring.push_back(peer);
+  }
+  assign->set_resume_version(resumed_version_);
+  assign->set_resume_term(book_.term_of(resumed_version_));
+  assign->set_model_sha256(options_.model_sha256);
+  assign->set_model_bytes(static_cast<int64_t>(options_.model->size()));
+  assign->set_central(options_.self);
+  assign->set_heartbeat_us(options_.heartbeat_us);
+  assign->set_failure_timeout_us(options_.failure_timeout_us);
+  assign->mutable_layer_bytes()->Assign(options_.layer_bytes.begin(), options_.layer_bytes.end());
+
+  phase_ = Phase::kMoving;
+  moved_bytes_ = 0;
+  members_.expect_answers();
+  std::set<int> relayed;
+  std::vector<std::pair<PeerId, net::Control>> messages;
+  for (const PeerId peer : members_.in_order()) {
+    assign->clear_fetches();
+    assign->clear_replicate();
+    assign->set_successor(0);
+    for (size_t i = 0; i < stages_.size(); ++i) {
+      if (stages_[i].incarnation != peer) continue;
+      add_fetches(peer, ranges[i], assign, &relayed);
+      add_replicas(ring, i, ranges[i], assign);
+    }
+    const bool has_model = members_.at(peer).hello.model_sha256() == options_.model_sha256;
+    assign->set_model_from(has_model ? 0 : options_.self);
+    messages.emplace_back(peer, message);
+  }
+  for (auto& [peer, assigned] : messages) {
+    if (peer == options_.self) {
+      for (const int layer : relayed) add_fetch(peer, layer, assigned.mutable_assign());
+    }
+    send(peer, std::move(assigned));
+  }
+}
+
+void Central::add_fetch(PeerId peer, int layer, net::Assign* assign) {
+  const SnapshotKey key = book_.key(resumed_version_, layer);
+  PeerId from = options_.self;  // it relays what nobody else can give
+  for (const PeerId holder : book_.holders(key)) {
+    if (!reaches(peer, holder)) continue;
+    from = holder;
+    break;
+  }
+  net::Fetch* fetch = assign->add_fetches();
+  *fetch->mutable_snapshot() = name_of(key);
+  fetch->set_from(from);
+  fetch->set_bytes(options_.layer_bytes[static_cast<size_t>(layer)]);
+  moved_bytes_ += fetch->bytes();
+}
+
+// What this device lacks. A layer whose holders it cannot reach comes by way of central, which
+// reaches everybody.
+void Central::add_fetches(PeerId peer, const LayerRange& range, net::Assign* assign,
+                          std::set<int>* relayed) {
+  if (resumed_version_ < 0) return;
+  for (int layer = range.first; layer < range.last; ++layer) {
+    const std::set<PeerId>& holders = book_.holders(book_.key(resumed_version_, layer));
+    if (holders.count(peer) != 0) continue;
+    add_fetch(peer, layer, assign);
+    const bool reached = std::any_of(holders.begin(), holders.end(),
+                                     [&](PeerId holder) { return reaches(peer, holder); });
+    if (!reached) relayed->insert(layer);
+  }
+}
+
+// Where this device's replicas go, and which of its layers are not there yet.
+void Central::add_replicas(const std::vector<PeerId>& ring, size_t place, const LayerRange& range,
+                           net::Assign* assign) const {
+  PeerId successor = 0;
+  for (size_t i = 1; i < ring.size() && successor == 0; ++i) {
+    const PeerId next = ring[(place + i) % ring.size()];
+    if (reaches(ring[place], next)) successor = next;
+  }
+  assign->set_successor(successor);
+  if (successor == 0 || resumed_version_ < 0) return;
+  for (int layer = range.first; layer < range.last; ++layer) {
+    if (book_.holders(book_.key(resumed_version_, layer)).count(successor) == 0) {
+      assign->add_replicate(layer);
+    }
+  }
+}
+
+void Central::on_ready(PeerId from) {
+  if (phase_ != Phase::kMoving) return;
+  members_.at(from).answered = true;
+  if (!members_.all_answered()) return;
+  lap(&phases_.move_us);
+  std::vector<net::LayerRange> ranges;
+  for (const DeviceReport& stage : stages_) ranges.push_back(to_message(stage.range));
+  book_.append(resumed_version_, term_, ranges);
+  phase_ = Phase::kSealing;
+  actions_.push_back(WriteJournal{options_.run, term_, book_.record()});
+}
+
+// ---- 4. Resume ----
+
+void Central::resume() {
+  lap(&phases_.resume_us);
+  phase_ = Phase::kTraining;
+  next_batch_ = resumed_version_ + 1;
+  next_micro_ = 0;
+  finished_ = resumed_version_;
+  reported_known_ = true;
+  if (interrupted_) batches_ = std::min(batches_, next_batch_);
+  // What was known of cuts after it belongs to a history that was rolled back.
+  checkpoint_ = std::min(checkpoint_, resumed_version_);
+  checkpoints_.erase(checkpoints_.upper_bound(resumed_version_), checkpoints_.end());
+  complete_ = checkpoint_at(resumed_version_);
+  sums_.clear();
+  evaluations_.clear();
+  for (auto& [peer, device] : members_.all()) {
+    device.version = resumed_version_;
+    device.busy_us = 0;
+    device.snapshot_us = 0;
+  }
+  cut_interval_.begin(now_, options_.training.replicate_every());
+  // The cut that training resumes from may still have to be evaluated.
+  if (next_evaluation() < resumed_version_) evaluated_ = resumed_version_ - 1;
+  if (next_evaluation() == resumed_version_) {
+    evaluations_.push_back(EvaluationSum{resumed_version_, 0, 0, 0, 0, 0});
+  }
+  net::Control message;
+  *message.mutable_resume()->mutable_record() = book_.record();
+  send_all(message);
+  ReconfiguredReport report;
+  report.term = term_;
+  report.reason = reason_;
+  report.stages = stages_;
+  report.resume_batch = next_batch_;
+  report.replayed = std::max<int64_t>(finished_ever_ - resumed_version_, 0);
+  report.moved_bytes = moved_bytes_;
+  report.phases = phases_;
+  const std::string& numerics = members_.at(first_stage()).numerics;
+  for (const DeviceReport& stage : stages_) {
+    report.exact = report.exact && members_.at(stage.incarnation).numerics == numerics;
+  }
+  tell(std::move(report));
+  phases_ = Phases();
+  if (resumed_version_ >= 0) write_checkpoint(resumed_version_);  // when central holds all of it
+  review(resumed_version_);
+}
+
+}  // namespace ft

@@ -1,0 +1,72 @@
+#include "runtime/pipeline/cut_book.h"
+
+#include <functional>
+
+namespace ft {
+
+void CutBook::append(int64_t version, uint64_t term, const std::vector<net::LayerRange>& ranges) {
+  while (record_.entries_size() > 0 &&
+         record_.entries(record_.entries_size() - 1).first_batch() > version) {
+    record_.mutable_entries()->RemoveLast();
+  }
+  net::RecordEntry* entry = record_.add_entries();
+  entry->set_first_batch(version + 1);
+  entry->set_term(term);
+  for (const net::LayerRange& range : ranges) *entry->add_ranges() = range;
+}
+
+uint64_t CutBook::newest_term() const {
+  const int entries = record_.entries_size();
+  return entries == 0 ? 0 : record_.entries(entries - 1).term();
+}
+
+void CutBook::forget(PeerId peer) {
+  for (auto& [key, peers] : holders_) peers.erase(peer);
+}
+
+void CutBook::forget_below(int64_t version) {
+  holders_.erase(holders_.begin(), holders_.lower_bound(SnapshotKey{version, 0, 0}));
+}
+
+const std::set<PeerId>& CutBook::holders(const SnapshotKey& key) const {
+  static const std::set<PeerId> kNobody;
+  const auto found = holders_.find(key);
+  return found == holders_.end() ? kNobody : found->second;
+}
+
+bool CutBook::is_whole(int64_t version) const { return missing(version).empty(); }
+
+bool CutBook::is_whole_at(PeerId peer, int64_t version) const {
+  for (int layer = 0; layer < layers_; ++layer) {
+    if (holders(key(version, layer)).count(peer) == 0) return false;
+  }
+  return true;
+}
+
+bool CutBook::is_doubled(int64_t version, const std::set<PeerId>& leaving) const {
+  for (int layer = 0; layer < layers_; ++layer) {
+    size_t staying = 0;
+    for (const PeerId peer : holders(key(version, layer))) staying += 1 - leaving.count(peer);
+    if (staying < 2) return false;
+  }
+  return true;
+}
+
+int64_t CutBook::newest_whole(int64_t newest) const {
+  std::set<int64_t, std::greater<>> versions;
+  for (const auto& [key, peers] : holders_) versions.insert(key.version);
+  for (const int64_t version : versions) {
+    if (version <= newest && is_whole(version)) return version;
+  }
+  return -1;
+}
+
+std::vector<int> CutBook::missing(int64_t version) const {
+  std::vector<int> layers;
+  for (int layer = 0; layer < layers_; ++layer) {
+    if (holders(key(version, layer)).empty()) layers.push_back(layer);
+  }
+  return layers;
+}
+
+}  // namespace ft
