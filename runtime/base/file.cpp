@@ -35,6 +35,17 @@ Status write_all(int fd, std::span<const std::byte> bytes, const std::string& pa
   return Status();
 }
 
+Status sync_parent(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const FileDescriptor parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (parent.get() < 0 || ::fsync(parent.get()) != 0) {
+    return failed_error("%s: cannot sync the directory: %s", directory.c_str(),
+                        std::strerror(errno));
+  }
+  return Status();
+}
+
 }  // namespace
 
 Result<BufferPtr> read_file(const std::string& path, int64_t bytes_max) {
@@ -81,14 +92,23 @@ Status write_file_atomic(const std::string& path, std::span<const std::byte> byt
     return failed_error("%s: cannot rename to %s: %s", aside.c_str(), path.c_str(),
                         std::strerror(errno));
   }
-  const size_t slash = path.find_last_of('/');
-  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const FileDescriptor parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (parent.get() < 0 || ::fsync(parent.get()) != 0) {
-    return failed_error("%s: cannot sync the directory: %s", directory.c_str(),
-                        std::strerror(errno));
+  return sync_parent(path);
+}
+
+Status append_line_synced(const std::string& path, const std::string& line) {
+  const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (file.get() < 0) {
+    return failed_error("%s: cannot open: %s", path.c_str(), std::strerror(errno));
   }
-  return Status();
+  const off_t size = ::lseek(file.get(), 0, SEEK_END);
+  char last = '\n';
+  const bool torn = size > 0 && ::pread(file.get(), &last, 1, size - 1) == 1 && last != '\n';
+  const std::string text = (torn ? "\n" : "") + line + "\n";
+  FT_RETURN_IF_ERROR(write_all(file.get(), std::as_bytes(std::span(text)), path));
+  if (::fsync(file.get()) != 0) {
+    return failed_error("%s: cannot sync: %s", path.c_str(), std::strerror(errno));
+  }
+  return size == 0 ? sync_parent(path) : Status();
 }
 
 }  // namespace ft

@@ -18,4 +18,8 @@ Result<BufferPtr> read_file(const std::string& path, int64_t bytes_max = int64_t
 // path holds the old bytes or the new ones. Errors: kFailed.
 Status write_file_atomic(const std::string& path, std::span<const std::byte> bytes);
 
+// Appends a line and syncs it; the file is made when it is missing. A last line that a crash has
+// torn is ended first. Errors: kFailed.
+Status append_line_synced(const std::string& path, const std::string& line);
+
 }  // namespace ft

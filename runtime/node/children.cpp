@@ -17,24 +17,19 @@ constexpr TimeUs kGraceUs = 3 * kSecondUs;
 
 Status Children::start_stage(const Options& options, const std::string& central, int index,
                              int threads, double slowdown) {
-  std::vector<std::string> words = {
-      "/proc/self/exe",
-      options.model,
-      "--role",
-      "stage",
-      "--central",
-      central,
-      "--name",
-      format("%s-%d", options.name.c_str(), index),
-      "--threads",
-      std::to_string(threads),
-      "--slowdown",
-      format("%.6g", slowdown),
-      "--heartbeat",
-      format("%lldus", static_cast<long long>(options.heartbeat_us)),
-      "--failure-timeout",
-      format("%lldus", static_cast<long long>(options.failure_timeout_us)),
-      "--dies-with-parent"};
+  std::vector<std::string> words = {"/proc/self/exe",
+                                    options.model,
+                                    "--role",
+                                    "stage",
+                                    "--central",
+                                    central,
+                                    "--name",
+                                    format("%s-%d", options.name.c_str(), index),
+                                    "--threads",
+                                    std::to_string(threads),
+                                    "--slowdown",
+                                    format("%.6g", slowdown),
+                                    "--dies-with-parent"};
   if (options.insecure) words.emplace_back("--insecure");
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());

@@ -22,7 +22,8 @@ Status doctor(const Options& options) {
               static_cast<long long>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE) >> 20);
   TransportOptions transport_options;
   transport_options.self = 1;
-  const Result<std::unique_ptr<Transport>> transport = Transport::create(transport_options, make_zmq_sockets());
+  const Result<std::unique_ptr<Transport>> transport =
+      Transport::create(transport_options, make_zmq_sockets());
   works = works && transport.ok();
   std::printf("sockets   %s\n",
               transport.ok() ? "loopback works" : transport.status().message().c_str());

@@ -1,5 +1,6 @@
 // ftrun: one binary for every role; see options.h for the command line.
 
+#include <csignal>
 #include <cstdio>
 
 #include "runtime/node/commands.h"
@@ -35,6 +36,8 @@ ft::Status run(const ft::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A run goes on when the reader of its output ends.
+  std::signal(SIGPIPE, SIG_IGN);
   const ft::Result<ft::Options> options = ft::parse_options(argc, argv);
   const ft::Status status = options.ok() ? run(*options) : options.status();
   if (!status.ok()) std::fprintf(stderr, "ftrun: %s\n", status.message().c_str());

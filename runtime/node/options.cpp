@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include "net/control.h"
+#include "runtime/base/digest.h"
 #include "runtime/node/version.h"
+#include "runtime/pipeline/cut_interval.h"
+#include "runtime/store/run_directory.h"
 
 namespace ft {
 namespace {
@@ -27,6 +30,7 @@ struct Texts {
   std::string failure_timeout = "1s";
   std::string heartbeat = "250ms";
   std::string progress = "auto";
+  std::string replicate_every = "50";
 };
 
 using Choices = std::vector<std::string>;
@@ -117,8 +121,8 @@ void add_training(CLI::App* app, Options* o, Texts* t) {
   app->add_option("--loss", t->loss, "Loss on the model's output")
       ->check(CLI::IsMember(Choices{"cross-entropy", "mse"}))
       ->group(group);
-  app->add_option("--replicate-every", o->replicate_every, "Batches per cut")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+  app->add_option("--replicate-every", t->replicate_every,
+                  "Batches per cut; auto: so that cuts cost about 1 % of compute time")
       ->group(group);
   app->add_option("--global-every", o->global_every, "Cuts per checkpoint")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
@@ -128,6 +132,13 @@ void add_training(CLI::App* app, Options* o, Texts* t) {
 void add_output(CLI::App* app, Options* o, Texts* t) {
   const char* group = "Output";
   app->add_option("--run-dir", o->run_dir, "Where journal, checkpoint and events go")->group(group);
+  app->add_flag("--resume", o->resume,
+                "Go on with the run in --run-dir, or with the one that the stages hold")
+      ->group(group);
+  app->add_option("--discard-run", o->discard_run,
+                  "Make stages that hold this unfinished run forget it")
+      ->type_name("ID")
+      ->group(group);
   app->add_option("--progress", t->progress, "auto, bar, lines, json, none")
       ->check(CLI::IsMember(Choices{"auto", "bar", "lines", "json", "none"}))
       ->group(group);
@@ -148,6 +159,12 @@ Result<TimeUs> duration_option(const char* option, const std::string& text) {
   if (duration.ok() && *duration >= kMillisecondUs) return duration;
   if (duration.ok()) return invalid_error("%s %s: must be at least 1ms", option, text.c_str());
   return invalid_error("%s %s", option, duration.status().message().c_str());
+}
+
+bool parse_count(const std::string& text, int64_t* count) {
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, *count);
+  return error == std::errc() && rest == end && *count >= 1 && *count <= int64_t{1} << 30;
 }
 
 Status check_values(const Texts& t, Options* o) {
@@ -212,6 +229,18 @@ Status check_values(const Texts& t, Options* o) {
     return invalid_error("--partition %s: must be dynamic, even, or fixed:CUTS such as fixed:3,9",
                          o->partition.c_str());
   }
+  o->replicate_auto = t.replicate_every == "auto";
+  if (o->replicate_auto) {
+    o->replicate_every = kCutEveryStart;
+  } else if (!parse_count(t.replicate_every, &o->replicate_every)) {
+    return invalid_error("--replicate-every %s: must be auto or a number from 1 on",
+                         t.replicate_every.c_str());
+  }
+  RunId discarded{};
+  if (!o->discard_run.empty() && !from_hex(o->discard_run, discarded)) {
+    return invalid_error("--discard-run %s: must be a run's id, 32 hexadecimal digits",
+                         o->discard_run.c_str());
+  }
   FT_ASSIGN_OR_RETURN(o->failure_timeout_us,
                       duration_option("--failure-timeout", t.failure_timeout));
   FT_ASSIGN_OR_RETURN(o->heartbeat_us, duration_option("--heartbeat", t.heartbeat));
@@ -222,7 +251,17 @@ Status check_values(const Texts& t, Options* o) {
 }
 
 Status check_train(Options* o) {
-  if (o->role == Role::kStage) return Status();
+  if (o->role == Role::kStage) {
+    if (!o->resume && o->discard_run.empty()) return Status();
+    return invalid_error(
+        "--resume and --discard-run are for central; a stage keeps what it holds "
+        "of a run by itself");
+  }
+  if (o->resume && o->run_dir.empty() && o->role != Role::kCentral) {
+    return invalid_error("--resume: which run? name its directory with --run-dir");
+  }
+  // With a run directory, model and data are there.
+  if (o->resume && !o->run_dir.empty() && RunDirectory::open(o->run_dir).ok()) return Status();
   if (o->model.empty()) return invalid_error("no model given; usage: ftrun MODEL.onnx [options]");
   if (o->data.empty()) {
     return invalid_error(
@@ -281,7 +320,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       "  ftrun export  RUN_DIR -o OUT.onnx       trained weights as an inference model\n"
       "  ftrun replay  RUN_DIR                   train again by the run's record, print the hash\n"
       "  ftrun doctor                            what this machine has\n\n"
-      "Not yet in this version: plan, keygen, --resume, --discard-run.",
+      "Not yet in this version: plan, keygen.",
       "ftrun");
   app.set_version_flag("--version", version_text());
   app.get_formatter()->column_width(34);
@@ -368,6 +407,9 @@ Result<Options> parse_options(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     return invalid_error("%s; see ftrun %s--help", error.what(),
                          sub == &app ? "" : (first + " ").c_str());
+  }
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->count() > 0) o.given.insert(option->get_name());
   }
   o.epochs_given = o.command == Command::kTrain && app.count("--epochs") > 0;
   FT_RETURN_IF_ERROR(check_values(t, &o));

@@ -3,6 +3,7 @@
 // The command line (DESIGN 7): one struct per command, filled by CLI11, which stops in options.cpp.
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -61,11 +62,15 @@ struct Options {
   bool wire_fp16 = false;
   std::string partition = "dynamic";
   int64_t replicate_every = 50;
+  bool replicate_auto = false;
   int64_t global_every = 2;
   TimeUs failure_timeout_us = kSecondUs;
   TimeUs heartbeat_us = 250 * kMillisecondUs;
   std::vector<double> slowdown;
   std::string run_dir;
+  bool resume = false;
+  std::string discard_run;      // 32 hexadecimal digits, or empty
+  std::set<std::string> given;  // the options that stand on the command line
   bool insecure = false;
   ProgressMode progress = ProgressMode::kAuto;
   std::string export_path;

@@ -50,6 +50,15 @@ void Reactor::add_central(CentralParts parts) {
                                        &data_results_);
 }
 
+void Reactor::remember(const ReportedProgress& progress) {
+  if (progress.batch >= 0) last_loss_ = progress.loss;
+  evaluated_ = progress.evaluated >= 0;
+  last_evaluation_.version = progress.evaluated;
+  last_evaluation_.epoch = progress.epoch;
+  last_evaluation_.loss = progress.evaluation_loss;
+  last_evaluation_.accuracy = progress.accuracy;
+}
+
 Status Reactor::run() {
   Transport* transport = core_.transport();
   while (!core_.is_finished()) {
@@ -118,8 +127,13 @@ void Reactor::take_data(const DataResult& result) {
 
 TimeUs Reactor::now() { return monotonic_now_us(); }
 
+// The directory of a run that only stages held begins with what defines the run.
 void Reactor::write_journal(const WriteJournal& write) {
-  data_->submit(JournalRequest{write.run, write.term, to_entries(write.record)});
+  if (!parts_.directory->has_run()) {
+    const Status written = parts_.directory->write_run(parts_.describe(write.run));
+    if (!written.ok()) return core_.deliver(Machine::kCentral, StopEvent{written});
+  }
+  data_->submit(JournalRequest{write.term, to_entries(write.record)});
 }
 
 void Reactor::write_checkpoint(const WriteCheckpoint& write,

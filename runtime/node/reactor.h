@@ -4,6 +4,7 @@
 // (node_core.h) and never computes. Tasks go to the compute thread, batches and journal to the data
 // thread; their results come back through mailboxes that wake it.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,7 +25,7 @@ struct CentralParts {
   BatchShape batch_shape;
   RunDirectory* directory = nullptr;
   Sha256 model_sha{};
-  std::string run_json;  // for a directory that has none yet: of a run that only stages hold
+  std::function<std::string(const RunId&)> describe;  // run.json's text
   Display* display = nullptr;
   Children* children = nullptr;  // stages of this machine, watched until they have joined
 };
@@ -39,6 +40,9 @@ class Reactor : private Outside {
   void add_stage(const StageOptions& options, const ComputeOptions& compute,
                  const std::string& central_endpoint);
   void add_central(CentralParts parts);
+
+  // What an earlier process has reported of this run.
+  void remember(const ReportedProgress& progress);
 
   // Runs until a machine says how it ends.
   Status run();

@@ -141,7 +141,8 @@ Status replay(const Options& options) {
   FT_ASSIGN_OR_RETURN(const std::unique_ptr<RunDirectory> directory,
                       RunDirectory::open(options.run));
   FT_ASSIGN_OR_RETURN(const TrainingJob job, load_job(*directory));
-  FT_ASSIGN_OR_RETURN(const std::vector<RecordEntry> record, directory->read_record());
+  FT_ASSIGN_OR_RETURN(const Journal journal, directory->read_journal());
+  const std::vector<RecordEntry>& record = journal.record;
   FT_RETURN_IF_ERROR(check_record(record, job));
   // It says how far the run has come, also when it was interrupted.
   FT_ASSIGN_OR_RETURN(const Checkpoint checkpoint,

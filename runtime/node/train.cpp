@@ -9,12 +9,14 @@
 #include <thread>
 #include <unistd.h>
 
+#include "net/zmq_sockets.h"
 #include "onnx_import/export.h"
 #include "partition/plan.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/node/children.h"
 #include "runtime/node/reactor.h"
+#include "runtime/node/resume.h"
 #include "runtime/node/training_job.h"
 #include "runtime/node/version.h"
 #include "runtime/store/checkpoint.h"
@@ -23,11 +25,22 @@ namespace ft {
 namespace {
 
 WakeFd* g_interrupt = nullptr;
+volatile std::sig_atomic_t g_signal = 0;  // the first that came
 
 // The first signal asks for a clean end; the second ends the process.
 void on_signal(int signal) {
   std::signal(signal, SIG_DFL);
+  if (g_signal == 0) g_signal = signal;
   if (g_interrupt != nullptr) g_interrupt->signal();
+}
+
+Status run_until_signal(Reactor* reactor, WakeFd* interrupt, bool takes_sigint) {
+  g_interrupt = interrupt;
+  if (takes_sigint) std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  const Status ended = reactor->run();
+  g_interrupt = nullptr;
+  return ended;
 }
 
 int thread_count(const Options& options, int processes) {
@@ -66,8 +79,6 @@ StageOptions stage_options(const Options& options, PeerId self, int threads) {
   stage.hello.set_name(options.name);
   stage.hello.set_numerics(numerics_text());
   stage.hello.set_threads(threads);
-  stage.heartbeat_us = options.heartbeat_us;
-  stage.central_timeout_us = std::max<TimeUs>(10 * kSecondUs, 3 * options.failure_timeout_us);
   return stage;
 }
 
@@ -78,6 +89,13 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
   central.name = options.name;
   central.run = run;
   central.training = job.training;
+  central.training.set_replicate_every(options.replicate_every);
+  central.training.set_global_every(options.global_every);
+  central.replicate_auto = options.replicate_auto;
+  RunId discarded{};
+  if (from_hex(options.discard_run, discarded)) {
+    central.discard_run = std::string(discarded.begin(), discarded.end());
+  }
   central.workers = workers;
   if (options.partition.rfind("fixed:", 0) == 0) central.cuts = options.partition.substr(6);
   central.layer_costs = estimate_layer_costs(*job.model);
@@ -97,8 +115,9 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
 // What is left when the batches are done: hash, checkpoint, export.
 Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
                                 const RunDirectory& directory, const Reactor& reactor) {
-  const Complete& complete = reactor.complete();
-  const std::vector<ConstBufferPtr> snapshots = reactor.snapshots(complete.version, complete.term);
+  const Complete& complete = *reactor.core().complete();
+  const std::vector<ConstBufferPtr> snapshots =
+      reactor.core().snapshots(complete.version, complete.term);
   FT_CHECK(!snapshots.empty());
   const TrainerOptions trainer = trainer_options(job.training);
   std::vector<LayerLayout> layouts;
@@ -135,7 +154,7 @@ FinishedInfo with_run(FinishedInfo info, const Reactor& reactor, const Display& 
     info.evaluated = true;
     info.accuracy = evaluated->accuracy;
   }
-  const net::Traffic& traffic = reactor.complete().traffic;
+  const net::Traffic& traffic = reactor.core().complete()->traffic;
   info.bytes = {traffic.activations(), traffic.gradients(), traffic.labels(),
                 traffic.control(),     traffic.replicas(),  traffic.model()};
   return info;
@@ -162,37 +181,64 @@ Status check_export(const std::string& path) {
                        path.c_str());
 }
 
+// The run's own description when it goes on, else the command line's.
+Result<TrainingJob> describe_job(const Options& options, const RunDirectory* resumed) {
+  if (resumed == nullptr || !resumed->has_run()) return make_job(options);
+  FT_ASSIGN_OR_RETURN(TrainingJob job, load_job(*resumed));
+  FT_RETURN_IF_ERROR(check_given(options, job));
+  return job;
+}
+
+Status check_cuts(const Options& options, const TrainingJob& job) {
+  if (options.partition.rfind("fixed:", 0) != 0) return Status();
+  return ranges_from_cuts(options.partition.substr(6), job.model->layer_count()).status();
+}
+
 // solo, central and local: the node that owns the data.
 Status train_central(Options options) {
   const TimeUs began = monotonic_now_us();
   FT_RETURN_IF_ERROR(check_export(options.export_path));
-  FT_ASSIGN_OR_RETURN(const TrainingJob job, make_job(options));
-  if (options.partition.rfind("fixed:", 0) == 0) {
-    FT_RETURN_IF_ERROR(
-        ranges_from_cuts(options.partition.substr(6), job.model->layer_count()).status());
+  std::unique_ptr<RunDirectory> directory;
+  if (options.resume && !options.run_dir.empty()) {
+    FT_ASSIGN_OR_RETURN(directory, RunDirectory::resume(options.run_dir));
   }
-  const RunId run = random_run_id();
-  const PeerId self = random_u64() | 1;
+  FT_ASSIGN_OR_RETURN(const TrainingJob job, describe_job(options, directory.get()));
+  FT_RETURN_IF_ERROR(check_cuts(options, job));
   const bool local = options.role == Role::kLocal;
+  const bool found = directory != nullptr && directory->has_run();
+  if (options.resume && !found && options.role != Role::kCentral) {
+    return invalid_error("--resume: --run-dir %s holds no run; leave --resume out to begin one",
+                         options.run_dir.c_str());
+  }
+  // A run that only stages know names itself when the first of them comes.
+  const RunId run = options.resume ? job.run : random_run_id();
+  const PeerId self = random_u64() | 1;
   const int workers = options.role == Role::kSolo ? 0
                       : local                     ? options.stages - 1
                                                   : options.workers;
   const int threads = thread_count(options, local ? options.stages : 1);
-  if (options.run_dir.empty()) options.run_dir = default_run_directory(options.model, run);
+  if (options.run_dir.empty()) options.run_dir = default_run_directory(job.model_path, run);
 
   std::unique_ptr<Transport> transport;
   if (options.role != Role::kSolo) {
     FT_ASSIGN_OR_RETURN(transport, make_transport(options, self));
   }
-  FT_ASSIGN_OR_RETURN(const std::unique_ptr<RunDirectory> directory,
-                      RunDirectory::create(options.run_dir));
-  FT_RETURN_IF_ERROR(directory->write_run(job_to_json(job, run)));
-  FT_RETURN_IF_ERROR(directory->write_model(*job.model_file));
+  if (directory == nullptr) {
+    FT_ASSIGN_OR_RETURN(directory, options.resume ? RunDirectory::resume(options.run_dir)
+                                                  : RunDirectory::create(options.run_dir));
+  }
+  if (!options.resume) FT_RETURN_IF_ERROR(directory->write_run(job_to_json(job, run)));
+  if (!found) FT_RETURN_IF_ERROR(directory->write_model(*job.model_file));
 
   Display display(options.progress);
   WakeFd interrupt;
   CentralParts parts;
   parts.options = central_options(options, job, run, self, workers);
+  ResumedRun resumed;
+  if (options.resume) {
+    FT_ASSIGN_OR_RETURN(resumed, read_resumed_run(*directory, job, parts.options.layer_bytes));
+  }
+  parts.options.restart = resumed.restart;
   StartedInfo started;
   if (transport) {
     parts.options.control_endpoint = transport->control_endpoint();
@@ -204,28 +250,34 @@ Status train_central(Options options) {
   parts.directory = directory.get();
   parts.model_sha = job.model_sha;
   parts.display = &display;
-  parts.interrupt = &interrupt;
+  parts.describe = [&job](const RunId& id) { return job_to_json(job, id); };
   Children children;
   if (local) parts.children = &children;
 
   StageOptions own = stage_options(options, self, threads);
   own.hello.set_model_sha256(parts.options.model_sha256);
   own.beside_central = true;
+  own.store = std::move(resumed.store);
 
-  started.run = to_hex(run);
-  started.model = options.model;
+  started.run = run == RunId{} ? "" : to_hex(run);
+  started.model = job.model_path;
   started.data = job.dataset->description();
-  started.schedule =
-      options.sync ? format("sync, %d micro-batches", options.micro_batches) : "async";
+  started.schedule = job.training.schedule() == net::kSync
+                         ? format("sync, %d micro-batches", job.training.micro_batches())
+                         : "async";
   started.batch_size = job.training.batch_size();
   started.batches = job.training.batches();
   started.batches_per_epoch = job.training.batches_per_epoch();
   started.run_directory = options.run_dir;
   FT_RETURN_IF_ERROR(directory->append_event(display.started(started, monotonic_now_us())));
 
-  Reactor reactor(std::move(transport), self);
+  Reactor reactor(std::move(transport), self, &interrupt);
   reactor.add_central(std::move(parts));
+  reactor.remember(resumed.progress);
   reactor.add_stage(own, ComputeOptions{threads, slowdown_of(options, 0), job.model_file}, "");
+  if (options.resume && !found) {
+    log_info("no run in %s: going on with the one that the stages hold", options.run_dir.c_str());
+  }
   if (local) {
     for (int i = 1; i < options.stages; ++i) {
       FT_RETURN_IF_ERROR(children.start_stage(options, started.central, i, threads,
@@ -235,12 +287,8 @@ Status train_central(Options options) {
     log_info("waiting for %d stage%s at %s", workers, workers == 1 ? "" : "s",
              started.central.c_str());
   }
-  g_interrupt = &interrupt;
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
-  const Status ended = reactor.run();
-  g_interrupt = nullptr;
-  if (!reactor.is_complete()) return ended;
+  const Status ended = run_until_signal(&reactor, &interrupt, true);
+  if (reactor.core().complete() == nullptr) return ended;
 
   FT_ASSIGN_OR_RETURN(FinishedInfo info, finish_run(options, job, *directory, reactor));
   info = with_run(std::move(info), reactor, display, began);
@@ -255,7 +303,9 @@ Status train_central(Options options) {
 
 Status train_stage(const Options& options) {
   if (options.dies_with_parent) {
+    const pid_t parent = ::getppid();
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (parent != ::getppid() || parent == 1) return failed_error("central's process is gone");
     // A terminal's interrupt is for the parent, which ends its stages when it has finished.
     std::signal(SIGINT, SIG_IGN);
   }
@@ -273,9 +323,14 @@ Status train_stage(const Options& options) {
   stage.hello.set_control_endpoint(transport->control_endpoint());
   stage.hello.set_bulk_endpoint(transport->bulk_endpoint());
   if (!options.dies_with_parent) log_info("looking for central at %s", options.central.c_str());
-  Reactor reactor(std::move(transport), self);
+  WakeFd interrupt;
+  Reactor reactor(std::move(transport), self, &interrupt);
   reactor.add_stage(stage, compute, options.central);
-  return reactor.run();
+  const Status ended = run_until_signal(&reactor, &interrupt, !options.dies_with_parent);
+  if (!ended.ok() || g_signal == 0) return ended;
+  log_info("left the run: others have taken over what this stage held");
+  // SIGTERM asks to leave, and that was done; an interrupt says so in the exit code.
+  return g_signal == SIGINT ? Status(StatusCode::kInterrupted, "interrupted") : Status();
 }
 
 }  // namespace

@@ -32,6 +32,8 @@ Status finish_training(TrainingJob* job, int64_t epochs, int64_t batches) {
   training.set_evaluate(test > 0);
   training.set_evaluation_rows(test);
   training.set_evaluation_batches(evaluation_batches(*job->dataset, job->model->batch));
+  training.set_data(job->data_spec);
+  training.set_shuffle(job->shuffle);
   return Status();
 }
 
@@ -107,12 +109,14 @@ Status check_data(const Model& model, const Dataset& dataset, bool cross_entropy
   return Status();
 }
 
-Result<TrainingJob> make_job(const Options& options) {
-  TrainingJob job;
-  job.model_path = options.model;
-  job.data_spec = options.data;
-  job.shuffle = options.shuffle;
-  net::Training& training = job.training;
+namespace {
+
+// What the command line says of the result.
+void take_options(const Options& options, TrainingJob* job) {
+  job->model_path = options.model;
+  job->data_spec = options.data;
+  job->shuffle = options.shuffle;
+  net::Training& training = job->training;
   training.set_schedule(options.sync ? net::kSync : net::kAsync);
   training.set_micro_batches(options.sync ? options.micro_batches : 1);
   training.set_aggregate_every(options.aggregate_every);
@@ -125,8 +129,13 @@ Result<TrainingJob> make_job(const Options& options) {
   optimizer->set_momentum(options.optimizer.momentum);
   optimizer->set_weight_decay(options.optimizer.weight_decay);
   optimizer->set_nesterov(options.optimizer.nesterov);
-  training.set_replicate_every(options.replicate_every);
-  training.set_global_every(options.global_every);
+}
+
+}  // namespace
+
+Result<TrainingJob> make_job(const Options& options) {
+  TrainingJob job;
+  take_options(options, &job);
   FT_ASSIGN_OR_RETURN(job.model_file, read_file(options.model));
   FT_RETURN_IF_ERROR(open_parts(&job));
   int64_t batches = options.batches;
@@ -138,28 +147,35 @@ Result<TrainingJob> make_job(const Options& options) {
   return job;
 }
 
-std::string job_to_json(const TrainingJob& job, const RunId& run) {
+namespace {
+
+// What defines the result, as run.json has it.
+Json to_json(const TrainingJob& job) {
   const net::Training& training = job.training;
   const net::Optimizer& optimizer = training.optimizer();
-  const Json json = {{"format", 1},
-                     {"run", to_hex(run)},
-                     {"model", job.model_path},
-                     {"model_sha256", to_hex(job.model_sha)},
-                     {"data", job.data_spec},
-                     {"shuffle", job.shuffle},
-                     {"schedule", training.schedule() == net::kSync ? "sync" : "async"},
-                     {"micro_batches", training.micro_batches()},
-                     {"aggregate_every", training.aggregate_every()},
-                     {"batch_size", training.batch_size()},
-                     {"batches", training.batches()},
-                     {"seed", training.seed()},
-                     {"loss", training.loss() == net::kCrossEntropy ? "cross-entropy" : "mse"},
-                     {"optimizer",
-                      {{"kind", "sgd"},
-                       {"learning_rate", optimizer.learning_rate()},
-                       {"momentum", optimizer.momentum()},
-                       {"weight_decay", optimizer.weight_decay()},
-                       {"nesterov", optimizer.nesterov()}}}};
+  return {{"model_sha256", to_hex(job.model_sha)},
+          {"data", job.data_spec},
+          {"shuffle", job.shuffle},
+          {"schedule", training.schedule() == net::kSync ? "sync" : "async"},
+          {"micro_batches", training.micro_batches()},
+          {"aggregate_every", training.aggregate_every()},
+          {"batch_size", training.batch_size()},
+          {"batches", training.batches()},
+          {"seed", training.seed()},
+          {"loss", training.loss() == net::kCrossEntropy ? "cross-entropy" : "mse"},
+          {"optimizer",
+           {{"kind", "sgd"},
+            {"learning_rate", optimizer.learning_rate()},
+            {"momentum", optimizer.momentum()},
+            {"weight_decay", optimizer.weight_decay()},
+            {"nesterov", optimizer.nesterov()}}}};
+}
+
+}  // namespace
+
+std::string job_to_json(const TrainingJob& job, const RunId& run) {
+  Json json = {{"format", 1}, {"run", to_hex(run)}, {"model", job.model_path}};
+  json.update(to_json(job));
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -172,6 +188,9 @@ Status parse_run(const RunDirectory& directory, TrainingJob* job, int64_t* batch
   net::Training& training = job->training;
   try {
     const Json json = Json::parse(text);
+    const bool named = from_hex(json.at("run").get<std::string>(), job->run);
+    if (!named || job->run == RunId{}) return invalid_error("%s: no run id", path.c_str());
+    job->model_path = json.at("model").get<std::string>();
     job->data_spec = json.at("data").get<std::string>();
     job->shuffle = json.at("shuffle").get<bool>();
     training.set_schedule(json.at("schedule") == "sync" ? net::kSync : net::kAsync);
@@ -202,11 +221,57 @@ Result<TrainingJob> load_job(const RunDirectory& directory) {
   TrainingJob job;
   int64_t batches = 0;
   FT_RETURN_IF_ERROR(parse_run(directory, &job, &batches));
-  job.model_path = directory.file("model.onnx");
-  FT_ASSIGN_OR_RETURN(job.model_file, read_file(job.model_path));
+  FT_ASSIGN_OR_RETURN(job.model_file, read_file(directory.file("model.onnx")));
   FT_RETURN_IF_ERROR(open_parts(&job));
   FT_RETURN_IF_ERROR(finish_training(&job, 1, batches));
   return job;
+}
+
+// An option that was given says what run.json says, or the two are about different runs.
+Status check_given(const Options& options, const TrainingJob& job) {
+  static constexpr struct {
+    const char* option;
+    const char* key;
+  } kKeys[] = {{"--data", "/data"},
+               {"--shuffle", "/shuffle"},
+               {"--schedule", "/schedule"},
+               {"--micro-batches", "/micro_batches"},
+               {"--aggregate-every", "/aggregate_every"},
+               {"--batch-size", "/batch_size"},
+               {"--seed", "/seed"},
+               {"--loss", "/loss"},
+               {"--lr", "/optimizer/learning_rate"},
+               {"--momentum", "/optimizer/momentum"},
+               {"--weight-decay", "/optimizer/weight_decay"},
+               {"--nesterov", "/optimizer/nesterov"}};
+  TrainingJob asked;
+  take_options(options, &asked);
+  const Json own = to_json(job);
+  const Json wanted = to_json(asked);
+  for (const auto& [option, key] : kKeys) {
+    const Json::json_pointer pointer{key};
+    if (options.given.count(option) == 0 || own.at(pointer) == wanted.at(pointer)) continue;
+    return invalid_error(
+        "%s: the run in %s has %s there, not %s; leave it out, or begin another run", option,
+        options.run_dir.c_str(), own.at(pointer).dump().c_str(), wanted.at(pointer).dump().c_str());
+  }
+  int64_t batches = options.given.count("--batches") != 0 ? options.batches : 0;
+  if (options.given.count("--epochs") != 0) {
+    const int64_t by_epochs = options.epochs * job.training.batches_per_epoch();
+    batches = batches > 0 ? std::min(batches, by_epochs) : by_epochs;
+  }
+  if (batches > 0 && batches != job.training.batches()) {
+    return invalid_error(
+        "--batches, --epochs: the run in %s has %lld batches, not %lld; leave them "
+        "out, or begin another run",
+        options.run_dir.c_str(), static_cast<long long>(job.training.batches()),
+        static_cast<long long>(batches));
+  }
+  if (options.model.empty()) return Status();
+  FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(options.model));
+  if (sha256(file->bytes()) == job.model_sha) return Status();
+  return invalid_error("%s: the run in %s trains another model; give the same file, or none",
+                       options.model.c_str(), options.run_dir.c_str());
 }
 
 Result<OptimizerOptions> load_optimizer(const RunDirectory& directory) {

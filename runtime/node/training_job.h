@@ -17,6 +17,7 @@
 namespace ft {
 
 struct TrainingJob {
+  RunId run{};  // of a run directory; all zero before a run has one
   std::string model_path;
   std::string data_spec;
   bool shuffle = true;
@@ -36,6 +37,9 @@ Result<TrainingJob> make_job(const Options& options);
 std::string job_to_json(const TrainingJob& job, const RunId& run);
 // Errors: kInvalid.
 Result<TrainingJob> load_job(const RunDirectory& directory);
+// Options that were given beside --resume must say what the run says. Errors: kInvalid, naming the
+// first that does not.
+Status check_given(const Options& options, const TrainingJob& job);
 // The optimizer of that run, without opening its data.
 Result<OptimizerOptions> load_optimizer(const RunDirectory& directory);
 

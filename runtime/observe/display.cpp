@@ -1,6 +1,7 @@
 #include "runtime/observe/display.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <unistd.h>
 
@@ -64,6 +65,7 @@ std::string Display::report(const Report& report, TimeUs now) {
   if (std::holds_alternative<BatchReport>(report)) {
     rate_ = throughput_.finished(now);
     ++batches_done_;
+    ++batches_since_;
   }
   const std::string json = event_json(report, rate_);
   if (mode_ == ProgressMode::kJson) {
@@ -74,6 +76,7 @@ std::string Display::report(const Report& report, TimeUs now) {
   if (std::holds_alternative<ReconfiguredReport>(report)) {
     throughput_.restart();
     first_batch_us_ = now;
+    batches_since_ = 0;
   }
   return json;
 }
@@ -81,29 +84,10 @@ std::string Display::report(const Report& report, TimeUs now) {
 void Display::show(const Report& report, TimeUs now) {
   if (const auto* batch = std::get_if<BatchReport>(&report)) {
     show_batch(*batch, now);
-  } else if (const auto* evaluated = std::get_if<EvaluatedReport>(&report)) {
-    print_line(format("epoch %lld: test accuracy %.2f %%, test loss %.4f (%lld samples)",
-                      static_cast<long long>(evaluated->epoch + 1), 100 * evaluated->accuracy,
-                      evaluated->loss, static_cast<long long>(evaluated->rows)));
-  } else if (const auto* waiting = std::get_if<WaitingReport>(&report)) {
-    print_line(
-        format("nobody here holds layers %s after batch %lld: waiting for a device that does",
-               waiting->layers.c_str(), static_cast<long long>(waiting->version)));
-  } else if (const auto* joined = std::get_if<DeviceJoinedReport>(&report)) {
-    print_line(format("%s joined: %d devices", joined->name.c_str(), joined->devices));
-  } else if (const auto* lost = std::get_if<DeviceLostReport>(&report)) {
-    print_line(format("%s lost (%s): %d devices left", lost->name.c_str(), lost->cause.c_str(),
-                      lost->devices));
   } else if (const auto* reconfigured = std::get_if<ReconfiguredReport>(&report)) {
-    std::string ranges;
-    for (const DeviceReport& stage : reconfigured->stages) {
-      ranges += format("%s%s [%d, %d)", ranges.empty() ? "" : ", ", stage.name.c_str(),
-                       stage.range.first, stage.range.last);
-    }
-    print_line(format("%s: layers %s; batch %lld on, after %.2f s%s", reconfigured->reason.c_str(),
-                      ranges.c_str(), static_cast<long long>(reconfigured->resume_batch),
-                      static_cast<double>(reconfigured->duration_us) / 1e6,
-                      reconfigured->exact ? "" : "; members of different numerics: not exact"));
+    print_line(story_.of(*reconfigured));
+  } else {
+    print_line(story_.of(report));
   }
 }
 
@@ -119,9 +103,9 @@ std::string Display::busy_text(const BatchReport& report, TimeUs now) const {
 }
 
 std::string Display::eta_text(int64_t batch, TimeUs now) const {
-  if (batches_done_ == 0) return "?";
+  if (batches_since_ == 0) return "?";
   const double each =
-      static_cast<double>(now - first_batch_us_) / 1e6 / static_cast<double>(batches_done_);
+      static_cast<double>(now - first_batch_us_) / 1e6 / static_cast<double>(batches_since_);
   return duration_text(each * static_cast<double>(info_.batches - 1 - batch));
 }
 
@@ -133,8 +117,9 @@ void Display::show_batch(const BatchReport& report, TimeUs now) {
   const int64_t epoch = report.batch / info_.batches_per_epoch;
   const int64_t in_epoch = report.batch % info_.batches_per_epoch + 1;
   const std::string numbers =
-      format("%.0f images/s, loss %.4f, accuracy %.3f, busy %s %%, ETA %s", rate_, report.loss,
-             report.accuracy, busy_text(report, now).c_str(), eta_text(report.batch, now).c_str());
+      format("%.0f images/s, loss %.4f, %sbusy %s %%, ETA %s", rate_, report.loss,
+             std::isnan(report.accuracy) ? "" : format("accuracy %.3f, ", report.accuracy).c_str(),
+             busy_text(report, now).c_str(), eta_text(report.batch, now).c_str());
   if (mode_ == ProgressMode::kLines) {
     print_line(format("epoch %lld, batch %lld/%lld: %s", static_cast<long long>(epoch + 1),
                       static_cast<long long>(in_epoch),
@@ -164,7 +149,8 @@ std::string Display::finished(const FinishedInfo& info) {
     std::string line = format("done: %lld batches in %.1f s, %.0f images/s, loss %.4f",
                               static_cast<long long>(info.batches), info.seconds,
                               info.images_per_second, info.loss);
-    if (info.evaluated) line += format(", test accuracy %.2f %%", 100 * info.accuracy);
+    if (info.evaluated && !std::isnan(info.accuracy))
+      line += format(", test accuracy %.2f %%", 100 * info.accuracy);
     print_line(line);
     print_line("weights_sha256 " + info.weights_sha256);
     if (!info.exported.empty()) print_line("exported " + info.exported);

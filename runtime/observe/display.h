@@ -7,6 +7,7 @@
 #include <string>
 
 #include "runtime/observe/events.h"
+#include "runtime/observe/story.h"
 #include "runtime/observe/throughput.h"
 
 namespace ft {
@@ -43,6 +44,8 @@ class Display {
   TimeUs started_us_ = 0;
   TimeUs first_batch_us_ = 0;  // when the current configuration began to train
   int64_t batches_done_ = 0;
+  int64_t batches_since_ = 0;  // in the current configuration
+  Story story_;
   TimeUs next_line_ = 0;
 };
 

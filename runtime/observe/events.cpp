@@ -26,7 +26,14 @@ Json to_json(const ReconfiguredReport& report) {
           {"ranges", ranges},
           {"resume_batch", report.resume_batch},
           {"replayed", report.replayed},
-          {"seconds", seconds(report.duration_us)},
+          {"moved_bytes", report.moved_bytes},
+          {"seconds", seconds(report.phases.total_us())},
+          {"phases",
+           {{"detect", seconds(report.phases.detect_us)},
+            {"pause", seconds(report.phases.pause_us)},
+            {"choose", seconds(report.phases.choose_us)},
+            {"move", seconds(report.phases.move_us)},
+            {"resume", seconds(report.phases.resume_us)}}},
           {"exact", report.exact}};
 }
 
@@ -41,8 +48,30 @@ Json to_json(const DeviceLostReport& report) {
           {"devices", report.devices}};
 }
 
+Json to_json(const DeviceLeftReport& report) {
+  return {{"event", "device_left"}, {"name", report.name}, {"devices", report.devices}};
+}
+
+Json to_json(const UnreachableReport& report) {
+  return {{"event", "unreachable"}, {"from", report.from}, {"to", report.to}};
+}
+
+Json to_json(const ForeignRunReport& report) {
+  return {{"event", "foreign_run"}, {"name", report.name}, {"run", report.run}};
+}
+
+Json to_json(const CutsReport& report) {
+  return {{"event", "cuts"},
+          {"every", report.every},
+          {"cut_seconds", seconds(report.cut_us)},
+          {"batch_seconds", seconds(report.batch_us)}};
+}
+
 Json to_json(const WaitingReport& report) {
-  return {{"event", "waiting"}, {"batch", report.version}, {"layers", report.layers}};
+  return {{"event", "waiting"},
+          {"batch", report.version},
+          {"layers", report.layers},
+          {"holders", report.holders}};
 }
 
 Json to_json(const BatchReport& report) {

@@ -118,7 +118,7 @@ void Central::choose() {
   lap(&phases_.pause_us);
   const int64_t version = choose_version();
   const int64_t floor = std::max(checkpoint_at(newest_allowed()), inventory_checkpoint_);
-  if (version < floor) return wait_for_layers(floor);
+  if (version < floor) return wait_for_layers(std::max(floor, book_.newest_held()));
   resumed_version_ = version;
   unreachable_ = unreachable_now_;
   leaving_seen_ = members_.has_leaving();

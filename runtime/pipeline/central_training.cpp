@@ -1,6 +1,7 @@
 // Central while training: data in, losses and progress back, evaluation, the end.
 
 #include <algorithm>
+#include <limits>
 
 #include "runtime/pipeline/central.h"
 
@@ -9,6 +10,12 @@ namespace {
 
 // Loads under way besides what the stages hold: enough to keep the data thread busy.
 constexpr int kLoadsMax = 4;
+
+// Not a number where there are no classes.
+double accuracy_of(const net::Training& training, int64_t correct, int64_t rows) {
+  if (training.loss() != net::kCrossEntropy) return std::numeric_limits<double>::quiet_NaN();
+  return static_cast<double>(correct) / static_cast<double>(rows);
+}
 
 }  // namespace
 
@@ -70,7 +77,7 @@ void Central::finish_batches() {
     BatchReport report;
     report.batch = finished_;
     report.loss = sum.loss_sum / static_cast<double>(sum.rows);
-    report.accuracy = static_cast<double>(sum.correct) / static_cast<double>(sum.rows);
+    report.accuracy = accuracy_of(options_.training, sum.correct, sum.rows);
     report.replayed = finished_ <= finished_ever_;
     for (const DeviceReport& stage : stages_) {
       report.busy_us.push_back(members_.at(stage.incarnation).busy_us);
@@ -127,7 +134,7 @@ void Central::on_evaluation_loss(const net::EvaluationLoss& loss) {
   report.version = evaluation.version;
   report.epoch = evaluation.version / options_.training.batches_per_epoch();
   report.loss = evaluation.loss_sum / static_cast<double>(evaluation.rows);
-  report.accuracy = static_cast<double>(evaluation.correct) / static_cast<double>(evaluation.rows);
+  report.accuracy = accuracy_of(options_.training, evaluation.correct, evaluation.rows);
   report.rows = evaluation.rows;
   tell(report);
   net::Control done;

@@ -1,5 +1,6 @@
 #include "runtime/pipeline/cut_book.h"
 
+#include <algorithm>
 #include <functional>
 
 namespace ft {
@@ -59,6 +60,14 @@ int64_t CutBook::newest_whole(int64_t newest) const {
     if (version <= newest && is_whole(version)) return version;
   }
   return -1;
+}
+
+int64_t CutBook::newest_held() const {
+  int64_t newest = -1;
+  for (const auto& [key, peers] : holders_) {
+    if (!peers.empty() && !is_void(key)) newest = std::max(newest, key.version);
+  }
+  return newest;
 }
 
 std::vector<int> CutBook::missing(int64_t version) const {

@@ -8,7 +8,7 @@
 #include <set>
 #include <vector>
 
-#include "net/peer_id.h"
+#include "net/bulk.h"
 #include "runtime/pipeline/snapshot_store.h"
 
 namespace ft {
@@ -41,6 +41,8 @@ class CutBook {
   bool is_doubled(int64_t version, const std::set<PeerId>& leaving) const;
   // The newest whole version that is at most `newest`; -1 if there is none.
   int64_t newest_whole(int64_t newest) const;
+  // The newest version of which anybody holds a layer; -1 if there is none.
+  int64_t newest_held() const;
   std::vector<int> missing(int64_t version) const;
 
  private:

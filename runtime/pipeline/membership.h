@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "net/bulk.h"
 #include "net/message.pb.h"
-#include "net/peer_id.h"
 #include "runtime/base/clock.h"
 
 namespace ft {

@@ -34,7 +34,7 @@ struct ReconfiguredReport {
   std::string reason;  // start, join, leave, repartition, failure, restart
   std::vector<DeviceReport> stages;
   int64_t resume_batch = 0;
-  int64_t replayed = 0;  // batches that were finished and are trained again
+  int64_t replayed = 0;     // batches that were finished and are trained again
   int64_t moved_bytes = 0;  // layers' state that devices fetched
   Phases phases;
   bool exact = true;
@@ -87,7 +87,7 @@ struct WaitingReport {
 struct BatchReport {
   int64_t batch = 0;
   double loss = 0;      // mean over the batch
-  double accuracy = 0;  // of the batch itself
+  double accuracy = 0;  // of the batch itself; not a number without classes
   bool replayed = false;
   std::vector<TimeUs> busy_us;  // compute time per stage since its start
 };

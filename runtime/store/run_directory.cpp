@@ -4,6 +4,8 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <sys/file.h>
@@ -48,7 +50,7 @@ RunDirectory::~RunDirectory() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-Result<std::unique_ptr<RunDirectory>> RunDirectory::create(const std::string& path) {
+Result<std::unique_ptr<RunDirectory>> RunDirectory::lock(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) {
@@ -65,16 +67,28 @@ Result<std::unique_ptr<RunDirectory>> RunDirectory::create(const std::string& pa
     return invalid_error("--run-dir %s: another ftrun uses it; choose another directory",
                          path.c_str());
   }
-  if (std::filesystem::exists(directory->file("run.json"))) {
-    return invalid_error("--run-dir %s: holds a run already; choose another directory",
-                         path.c_str());
+  return directory;
+}
+
+Result<std::unique_ptr<RunDirectory>> RunDirectory::create(const std::string& path) {
+  FT_ASSIGN_OR_RETURN(auto directory, lock(path));
+  if (directory->has_run()) {
+    return invalid_error(
+        "--run-dir %s: holds a run already; go on with it (--resume) or choose another directory",
+        path.c_str());
   }
   return directory;
 }
 
+Result<std::unique_ptr<RunDirectory>> RunDirectory::resume(const std::string& path) {
+  return lock(path);
+}
+
+bool RunDirectory::has_run() const { return std::filesystem::exists(file("run.json")); }
+
 Result<std::unique_ptr<RunDirectory>> RunDirectory::open(const std::string& path) {
   std::unique_ptr<RunDirectory> directory(new RunDirectory(path));
-  if (!std::filesystem::exists(directory->file("run.json"))) {
+  if (!directory->has_run()) {
     return invalid_error("%s: no run here (run.json is missing)", path.c_str());
   }
   return directory;
@@ -108,22 +122,14 @@ Status RunDirectory::append_journal(uint64_t term, const std::vector<RecordEntry
     entries.push_back(
         {{"first_batch", entry.first_batch}, {"term", entry.term}, {"ranges", ranges}});
   }
-  const std::string line = nlohmann::json{{"term", term}, {"record", entries}}.dump() + "\n";
-  const std::string path = file("journal.jsonl");
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (fd < 0) {
-    return failed_error("%s: cannot open: %s", path.c_str(), std::strerror(errno));
-  }
-  const ssize_t written = ::write(fd, line.data(), line.size());
-  const bool synced = written == static_cast<ssize_t>(line.size()) && ::fsync(fd) == 0;
-  const int cause = errno;
-  ::close(fd);
-  if (!synced) return failed_error("%s: cannot write: %s", path.c_str(), std::strerror(cause));
-  return Status();
+  return append_line_synced(file("journal.jsonl"),
+                            nlohmann::json{{"term", term}, {"record", entries}}.dump());
 }
 
-Result<std::vector<RecordEntry>> RunDirectory::read_record() const {
+Result<Journal> RunDirectory::read_journal() const {
   const std::string path = file("journal.jsonl");
+  Journal journal;
+  if (!std::filesystem::exists(path)) return journal;
   FT_ASSIGN_OR_RETURN(const std::string text, read_text(path));
   std::istringstream lines(text);
   std::string line;
@@ -132,7 +138,39 @@ Result<std::vector<RecordEntry>> RunDirectory::read_record() const {
     nlohmann::json parsed = nlohmann::json::parse(line, nullptr, false);
     if (!parsed.is_discarded()) last = std::move(parsed);
   }
-  return parse_record(last, path);
+  if (last.is_null()) return journal;
+  if (!last.is_object() || !last.value("term", nlohmann::json()).is_number_unsigned()) {
+    return invalid_error("%s: not a journal of this version: a line without a term", path.c_str());
+  }
+  journal.term = last["term"].get<uint64_t>();
+  FT_ASSIGN_OR_RETURN(journal.record, parse_record(last, path));
+  return journal;
+}
+
+ReportedProgress RunDirectory::read_progress() const {
+  ReportedProgress progress;
+  std::ifstream lines(file("events.jsonl"));
+  std::string line;
+  while (std::getline(lines, line)) {
+    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+    if (!json.is_object() || !json.value("batch", nlohmann::json()).is_number_integer()) continue;
+    const int64_t batch = json["batch"].get<int64_t>();
+    const auto number = [&json](const char* key) {
+      const nlohmann::json value = json.value(key, nlohmann::json());
+      return value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
+    };
+    const nlohmann::json kind = json.value("event", nlohmann::json());
+    if (kind == "batch" && batch >= progress.batch) {
+      progress.batch = batch;
+      progress.loss = number("loss");
+    } else if (kind == "evaluated" && batch >= progress.evaluated) {
+      progress.evaluated = batch;
+      progress.epoch = static_cast<int64_t>(number("epoch"));
+      progress.evaluation_loss = number("loss");
+      progress.accuracy = number("accuracy");
+    }
+  }
+  return progress;
 }
 
 }  // namespace ft

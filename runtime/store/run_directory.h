@@ -29,11 +29,30 @@ struct RecordEntry {
   std::vector<LayerRange> ranges;
 };
 
+// The journal's last whole line.
+struct Journal {
+  uint64_t term = 0;
+  std::vector<RecordEntry> record;
+};
+
+// What the events say of a run: the newest batch and the newest evaluation that were reported.
+struct ReportedProgress {
+  int64_t batch = -1;
+  double loss = 0;
+  int64_t evaluated = -1;  // the cut's version
+  int64_t epoch = 0;
+  double evaluation_loss = 0;
+  double accuracy = 0;
+};
+
 class RunDirectory {
  public:
   // Makes the directory (and its parents) for a new run and locks it. Errors: kInvalid when it
   // holds a run already or another process uses it, or it cannot be written.
   static Result<std::unique_ptr<RunDirectory>> create(const std::string& path);
+  // The same for a run that goes on: it may hold one, or be empty. Errors: kInvalid when another
+  // process uses it, or it cannot be written.
+  static Result<std::unique_ptr<RunDirectory>> resume(const std::string& path);
   // Opens a run to read. Errors: kInvalid when it holds none.
   static Result<std::unique_ptr<RunDirectory>> open(const std::string& path);
   ~RunDirectory();
@@ -43,6 +62,7 @@ class RunDirectory {
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
+  bool has_run() const;
   Status write_run(const std::string& json);
   Result<std::string> read_run() const;
   Status write_model(const Buffer& model);
@@ -50,10 +70,13 @@ class RunDirectory {
   Status append_event(const std::string& json);
   // Appends one line and syncs.
   Status append_journal(uint64_t term, const std::vector<RecordEntry>& record);
-  // The record of the last whole line; a torn last line is ignored.
-  Result<std::vector<RecordEntry>> read_record() const;
+  // A torn last line is ignored; without a journal term 0. Errors: kInvalid.
+  Result<Journal> read_journal() const;
+  // Lines that are torn or foreign are skipped.
+  ReportedProgress read_progress() const;
 
  private:
+  static Result<std::unique_ptr<RunDirectory>> lock(const std::string& path);
   explicit RunDirectory(std::string path) : path_(std::move(path)) {}
 
   std::string path_;

@@ -66,6 +66,10 @@ net::Control sample_assign() {
   assign->set_resume_version(-1);
   assign->set_model_sha256(std::string(32, '\xFE'));
   assign->add_fetches()->mutable_snapshot()->set_layer(3);
+  for (int layer = 0; layer < 12; ++layer) assign->add_layer_bytes(8);
+  assign->add_replicate(2);
+  assign->set_heartbeat_us(250'000);
+  assign->set_failure_timeout_us(1'000'000);
   return message;
 }
 

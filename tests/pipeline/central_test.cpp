@@ -10,6 +10,7 @@ ft::CentralOptions options() {
   ft::CentralOptions o;
   o.self = 1;
   o.name = "central";
+  o.run.fill(7);
   o.training.set_micro_batches(1);
   o.training.set_batch_size(4);
   o.training.set_batches(10);
@@ -41,6 +42,47 @@ const ft::net::Control* sent_to(const ft::Actions& actions, ft::PeerId to,
   return nullptr;
 }
 
+const ft::Exit* exit_of(const ft::Actions& actions) {
+  for (const ft::Action& action : actions) {
+    if (const auto* exit = std::get_if<ft::Exit>(&action)) return exit;
+  }
+  return nullptr;
+}
+
+// The term that central has asked to journal is on disk.
+ft::Actions journaled(ft::Central* central, uint64_t term, ft::TimeUs now = 0) {
+  return central->step(ft::JournalWrittenEvent{term}, now);
+}
+
+ft::ControlEvent from(ft::PeerId peer, uint64_t term) {
+  ft::ControlEvent event;
+  event.from = peer;
+  event.message.set_sender(peer);
+  event.message.set_term(term);
+  return event;
+}
+
+ft::ControlEvent inventory(ft::PeerId peer, uint64_t term) {
+  ft::ControlEvent event = from(peer, term);
+  event.message.mutable_inventory();
+  return event;
+}
+
+// Two devices, in training, at term 1.
+ft::Central started(const ft::CentralOptions& o = options()) {
+  ft::Central central(o);
+  central.step(hello(2), 0);
+  journaled(&central, 1);
+  for (const ft::PeerId peer : {1, 2}) central.step(inventory(peer, 1), 0);
+  for (const ft::PeerId peer : {1, 2}) {
+    ft::ControlEvent ready = from(peer, 1);
+    ready.message.mutable_ready();
+    central.step(ready, 0);
+  }
+  CHECK(sent_to(journaled(&central, 1), 2, ft::net::Control::kResume) != nullptr);
+  return central;
+}
+
 }  // namespace
 
 TEST_CASE("central: a stage with another model is refused and others are waited for") {
@@ -49,16 +91,28 @@ TEST_CASE("central: a stage with another model is refused and others are waited 
   const auto* refuse = sent_to(refused, 2, ft::net::Control::kRefuse);
   REQUIRE(refuse != nullptr);
   CHECK(refuse->refuse().reason().find("model") != std::string::npos);
-  CHECK(sent_to(refused, 2, ft::net::Control::kPause) == nullptr);
-  const auto accepted = central.step(hello(3), 0);
-  CHECK(sent_to(accepted, 3, ft::net::Control::kPause) != nullptr);
+  central.step(hello(3), 0);
+  CHECK(sent_to(journaled(&central, 1), 3, ft::net::Control::kPause) != nullptr);
+}
+
+TEST_CASE("central: nobody hears of a term before it is in the journal") {
+  ft::Central central(options());
+  const auto begun = central.step(hello(2), 0);
+  CHECK(sent_to(begun, 2, ft::net::Control::kPause) == nullptr);
+  bool asked = false;
+  for (const ft::Action& action : begun) {
+    const auto* write = std::get_if<ft::WriteJournal>(&action);
+    asked = asked || (write != nullptr && write->term == 1);
+  }
+  CHECK(asked);
+  CHECK(sent_to(journaled(&central, 7), 2, ft::net::Control::kPause) == nullptr);
+  CHECK(sent_to(journaled(&central, 1), 2, ft::net::Control::kPause) != nullptr);
 }
 
 TEST_CASE("central: messages of strangers and of another term change nothing") {
   ft::Central central(options());
   central.step(hello(2), 0);
-  ft::ControlEvent event;
-  event.from = 77;
+  ft::ControlEvent event = from(77, 1);
   event.message.mutable_ready();
   CHECK(central.step(event, 0).empty());
   event.from = 2;
@@ -66,13 +120,86 @@ TEST_CASE("central: messages of strangers and of another term change nothing") {
   CHECK(central.step(event, 0).empty());
 }
 
-TEST_CASE("central: a member that says Hello again has given central up: a new term begins") {
-  ft::Central central(options());
-  CHECK(sent_to(central.step(hello(2), 0), 2, ft::net::Control::kPause) != nullptr);
-  CHECK(sent_to(central.step(hello(2), 0), 2, ft::net::Control::kPause) == nullptr);
-  ft::ControlEvent again = hello(2);
-  again.message.mutable_hello()->set_held_term(1);
-  CHECK(sent_to(central.step(again, 0), 2, ft::net::Control::kPause) != nullptr);
+TEST_CASE("central: a member that goes on saying Hello does not hear it and is lost") {
+  ft::Central central = started();
+  central.step(hello(2), ft::kSecondUs);
+  ft::Actions later;
+  for (ft::TimeUs now = ft::kSecondUs; now < 5 * ft::kSecondUs; now += 100'000) {
+    central.step(hello(2), now);
+    later = central.step(ft::TickEvent{}, now);
+    if (!later.empty() && std::holds_alternative<ft::DisconnectPeer>(later.front())) break;
+  }
+  REQUIRE(!later.empty());
+  CHECK(std::holds_alternative<ft::DisconnectPeer>(later.front()));
+  // A heartbeat says that it hears again.
+  ft::Central other = started();
+  for (ft::TimeUs now = ft::kSecondUs; now < 5 * ft::kSecondUs; now += 100'000) {
+    ft::ControlEvent beat = from(2, 1);
+    beat.message.mutable_heartbeat();
+    other.step(hello(2), now);
+    other.step(beat, now);
+    for (const ft::Action& action : other.step(ft::TickEvent{}, now)) {
+      CHECK(!std::holds_alternative<ft::DisconnectPeer>(action));
+    }
+  }
+}
+
+TEST_CASE("central: a higher term of its run means that another central has taken over") {
+  ft::CentralOptions o = options();
+  for (const bool by_hello : {true, false}) {
+    ft::Central central = started(o);
+    ft::ControlEvent event = from(by_hello ? 3 : 2, 2);
+    if (by_hello) {
+      event = hello(3);
+      event.message.mutable_hello()->set_held_run(std::string(16, 7));
+      event.message.mutable_hello()->set_held_term(2);
+    } else {
+      event.message.mutable_heartbeat();
+      event.message.set_run(std::string(16, 7));
+    }
+    const ft::Actions actions = central.step(event, 0);
+    REQUIRE(exit_of(actions) != nullptr);
+    CHECK(exit_of(actions)->status.code() == ft::StatusCode::kRefused);
+  }
+}
+
+TEST_CASE("central: a stage that holds another run ends the start, unless that run is discarded") {
+  ft::CentralOptions o = options();
+  ft::ControlEvent event = hello(2);
+  event.message.mutable_hello()->set_held_run(std::string(16, '\x0A'));
+  {
+    ft::Central central(o);
+    const ft::Actions actions = central.step(event, 0);
+    REQUIRE(exit_of(actions) != nullptr);
+    CHECK(exit_of(actions)->status.code() == ft::StatusCode::kRefused);
+    const std::string& message = exit_of(actions)->status.message();
+    CHECK(message.find("--resume") != std::string::npos);
+    CHECK(message.find("--discard-run 0a0a0a0a") != std::string::npos);
+  }
+  o.discard_run = std::string(16, '\x0A');
+  ft::Central central(o);
+  const ft::Actions actions = central.step(event, 0);
+  CHECK(exit_of(actions) == nullptr);
+  CHECK(sent_to(actions, 2, ft::net::Control::kDiscard) != nullptr);
+}
+
+TEST_CASE("central: stages of the run with other options than these end a resume") {
+  ft::CentralOptions o = options();
+  o.run = {};  // the stages know it
+  o.restart.resume = true;
+  ft::Central central(o);
+  ft::ControlEvent event = hello(2);
+  event.message.mutable_hello()->set_held_run(std::string(16, 'r'));
+  event.message.mutable_hello()->set_held_term(5);
+  central.step(event, 0);
+  CHECK(sent_to(journaled(&central, 6), 2, ft::net::Control::kPause) != nullptr);
+  central.step(inventory(1, 6), 0);
+  ft::ControlEvent answer = inventory(2, 6);
+  *answer.message.mutable_inventory()->mutable_training() = o.training;
+  answer.message.mutable_inventory()->mutable_training()->set_seed(99);
+  const ft::Actions actions = central.step(answer, 0);
+  REQUIRE(exit_of(actions) != nullptr);
+  CHECK(exit_of(actions)->status.code() == ft::StatusCode::kInvalid);
 }
 
 TEST_CASE("central: more fixed ranges than devices are refused with both numbers") {
@@ -80,19 +207,10 @@ TEST_CASE("central: more fixed ranges than devices are refused with both numbers
   o.cuts = "1,2";
   ft::Central central(o);
   central.step(hello(2), 0);
-  ft::Actions last;
-  for (const ft::PeerId peer : {1, 2}) {
-    ft::ControlEvent inventory;
-    inventory.from = peer;
-    inventory.message.set_term(1);
-    inventory.message.mutable_inventory();
-    last = central.step(inventory, 0);
-  }
-  const ft::Exit* exit = nullptr;
-  for (const ft::Action& action : last) {
-    if (const auto* found = std::get_if<ft::Exit>(&action)) exit = found;
-  }
-  REQUIRE(exit != nullptr);
-  CHECK(exit->status.code() == ft::StatusCode::kInvalid);
-  CHECK(exit->status.message().find("3 ranges") != std::string::npos);
+  journaled(&central, 1);
+  central.step(inventory(1, 1), 0);
+  const ft::Actions last = central.step(inventory(2, 1), 0);
+  REQUIRE(exit_of(last) != nullptr);
+  CHECK(exit_of(last)->status.code() == ft::StatusCode::kInvalid);
+  CHECK(exit_of(last)->status.message().find("3 ranges") != std::string::npos);
 }

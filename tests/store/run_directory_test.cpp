@@ -1,7 +1,6 @@
 #include "runtime/store/run_directory.h"
 
 #include <doctest/doctest.h>
-
 #include <fstream>
 
 #include "tests/base/temp_dir.h"
@@ -29,14 +28,47 @@ TEST_CASE("run directory: the journal's last whole line counts") {
   auto made = ft::RunDirectory::create(directory.path() + "/run");
   REQUIRE(made.ok());
   ft::RunDirectory& run = **made;
-  CHECK(!run.read_record().ok());
+  CHECK(run.read_journal()->term == 0);
   REQUIRE(run.append_journal(1, {{0, 1, {{0, 4}, {4, 9}}}}).ok());
   REQUIRE(run.append_journal(2, {{0, 1, {{0, 4}, {4, 9}}}, {7, 2, {{0, 9}}}}).ok());
   std::ofstream(run.file("journal.jsonl"), std::ios::app) << R"({"term": 3, "record": [{"fi)";
-  const auto record = run.read_record();
-  REQUIRE_MESSAGE(record.ok(), record.status().message());
-  REQUIRE(record->size() == 2);
-  CHECK((*record)[1].first_batch == 7);
-  CHECK((*record)[1].term == 2);
-  CHECK((*record)[0].ranges[1] == ft::LayerRange{4, 9});
+  const auto journal = run.read_journal();
+  REQUIRE_MESSAGE(journal.ok(), journal.status().message());
+  CHECK(journal->term == 2);
+  REQUIRE(journal->record.size() == 2);
+  CHECK(journal->record[1].first_batch == 7);
+  CHECK(journal->record[1].term == 2);
+  CHECK(journal->record[0].ranges[1] == ft::LayerRange{4, 9});
+  // What is appended after a torn line is whole again.
+  REQUIRE(run.append_journal(4, journal->record).ok());
+  CHECK(run.read_journal()->term == 4);
+}
+
+TEST_CASE("run directory: a run that goes on knows what was reported") {
+  const ft::TempDir directory;
+  const std::string path = directory.path() + "/run";
+  {
+    auto made = ft::RunDirectory::create(path);
+    REQUIRE(made.ok());
+    REQUIRE((*made)->write_run("{}").ok());
+    for (const char* line :
+         {R"({"event":"batch","batch":3,"loss":0.5,"accuracy":0.25})",
+          R"({"event":"evaluated","epoch":0,"batch":3,"accuracy":0.75,"loss":0.6})",
+          R"({"event":"batch","batch":4,"loss":null})",
+          R"({"event":"batch","batch":2,"loss":9,"replayed":true})", R"({"event":"batch","ba)"}) {
+      REQUIRE((*made)->append_event(line).ok());
+    }
+  }
+  const auto again = ft::RunDirectory::resume(path);
+  REQUIRE_MESSAGE(again.ok(), again.status().message());
+  CHECK((*again)->has_run());
+  CHECK(!ft::RunDirectory::resume(path).ok());  // it is locked
+  const ft::ReportedProgress progress = (*again)->read_progress();
+  CHECK(progress.batch == 4);
+  CHECK(progress.evaluated == 3);
+  CHECK(progress.accuracy == 0.75);
+  const auto fresh = ft::RunDirectory::resume(directory.path() + "/empty");
+  REQUIRE(fresh.ok());
+  CHECK(!(*fresh)->has_run());
+  CHECK((*fresh)->read_progress().batch == -1);
 }

@@ -1,0 +1,66 @@
+#include "runtime/node/resume.h"
+
+#include <filesystem>
+
+#include "runtime/store/checkpoint.h"
+
+namespace ft {
+namespace {
+
+net::Record to_record(const std::vector<RecordEntry>& entries) {
+  net::Record record;
+  for (const RecordEntry& entry : entries) {
+    net::RecordEntry* item = record.add_entries();
+    item->set_first_batch(entry.first_batch);
+    item->set_term(entry.term);
+    for (const LayerRange& range : entry.ranges) {
+      net::LayerRange* added = item->add_ranges();
+      added->set_first(range.first);
+      added->set_last(range.last);
+    }
+  }
+  return record;
+}
+
+Status check_checkpoint(const Checkpoint& checkpoint, const TrainingJob& job,
+                        const std::vector<int64_t>& layer_bytes) {
+  if (checkpoint.model != job.model_sha) return invalid_error("it belongs to another model");
+  bool fits = checkpoint.snapshots.size() == layer_bytes.size() && checkpoint.version >= 0 &&
+              checkpoint.version < job.training.batches();
+  for (size_t i = 0; fits && i < layer_bytes.size(); ++i) {
+    fits = static_cast<int64_t>(checkpoint.snapshots[i]->size()) == layer_bytes[i];
+  }
+  return fits ? Status() : invalid_error("its layers are not those of this run");
+}
+
+}  // namespace
+
+Result<ResumedRun> read_resumed_run(const RunDirectory& directory, const TrainingJob& job,
+                                    const std::vector<int64_t>& layer_bytes) {
+  ResumedRun run;
+  run.restart.resume = true;
+  if (!directory.has_run()) return run;
+  FT_ASSIGN_OR_RETURN(const Journal journal, directory.read_journal());
+  run.restart.term = journal.term;
+  run.restart.record = to_record(journal.record);
+  run.progress = directory.read_progress();
+  run.restart.reported = run.progress.batch;
+  run.restart.evaluated = run.progress.evaluated;
+  const std::string path = directory.file("checkpoint.ftc");
+  if (!std::filesystem::exists(path)) return run;
+  FT_ASSIGN_OR_RETURN(const Checkpoint checkpoint, read_checkpoint(path));
+  const Status fits = check_checkpoint(checkpoint, job, layer_bytes);
+  if (!fits.ok()) {
+    return invalid_error("%s: %s; move it away to go on with what the stages hold", path.c_str(),
+                         fits.message().c_str());
+  }
+  run.restart.checkpoint = checkpoint.version;
+  const uint64_t term = term_of_version(run.restart.record, checkpoint.version);
+  for (size_t layer = 0; layer < checkpoint.snapshots.size(); ++layer) {
+    run.store.put({checkpoint.version, static_cast<int32_t>(layer), term},
+                  checkpoint.snapshots[layer]);
+  }
+  return run;
+}
+
+}  // namespace ft

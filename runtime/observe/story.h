@@ -1,0 +1,26 @@
+#pragma once
+
+// Story: what happened to the run, each event in one line that a person understands (STYLE,
+// messages to users).
+
+#include <string>
+#include <vector>
+
+#include "runtime/pipeline/report.h"
+
+namespace ft {
+
+class Story {
+ public:
+  // "pi4-b lost: 3 -> 2 stages, 5.1 MiB moved, 38 batches replayed, going on after 0.9 s (detect
+  // 0.3, pause 0.1, ...); layers ..."
+  std::string of(const ReconfiguredReport& report);
+  // Of everything else but batches.
+  std::string of(const Report& report);
+
+ private:
+  std::vector<std::string> changes_;  // since the last reconfiguration: "pi4-b lost"
+  size_t stages_ = 0;
+};
+
+}  // namespace ft
