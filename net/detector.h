@@ -16,9 +16,9 @@
 
 namespace ft {
 
-// Longer than the default interval of heartbeats (250 ms): a peer whose connection is only being
-// made anew is heard in time.
-constexpr TimeUs kProbeUs = 300 * kMillisecondUs;
+// Long enough to make a connection anew (zmq_sockets.cpp tries after 50 to 100 ms) and to hear the
+// heartbeat that leaves on it at once.
+constexpr TimeUs kProbeUs = 240 * kMillisecondUs;
 
 struct FaultDetectorOptions {
   TimeUs failure_timeout_us = kSecondUs;

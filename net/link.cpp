@@ -38,7 +38,12 @@ bool Link::hand_over(Channel channel, const Frame& frame) {
 
 void Link::send_unsequenced(const net::Control& message) {
   Frame frame{encode_control(message)};
-  if (hand_over(Channel::kControl, frame) || message.has_heartbeat()) return;
+  if (message.has_heartbeat()) {
+    heartbeat_ = frame;
+    hand_over(Channel::kControl, frame);
+    return;
+  }
+  if (hand_over(Channel::kControl, frame)) return;
   if (unsequenced_.size() >= kUnsequencedMax) unsequenced_.pop_front();
   unsequenced_.push_back(std::move(frame));
 }
@@ -84,6 +89,7 @@ bool Link::take_changes() {
     // Acknowledgements leave through the control outbox and may be lost with its connection.
     session_.receiver(Channel::kControl).want_ack();
     session_.receiver(Channel::kBulk).want_ack();
+    if (!heartbeat_.head.empty()) hand_over(Channel::kControl, heartbeat_);
   }
   const bool went_down = is_down_ && !was_down;
   if (outbox(Channel::kControl).is_connected() && outbox(Channel::kBulk).is_connected()) {

@@ -29,8 +29,8 @@ class Link {
   // ahead of us comes again at once, what it sends from now on does not.
   void begin(Session session, const Envelope& envelope);
 
-  // Refuse and the like, stamped. A heartbeat that cannot leave now is dropped: it says nothing
-  // later.
+  // Refuse and the like, stamped. Only the newest heartbeat counts; it leaves again on every new
+  // connection, so that a peer that saw the old one break hears at once that we live.
   void send_unsequenced(const net::Control& message);
   // Hands over what may leave. `envelope` stamps acknowledgements.
   void pump_acks(const Envelope& envelope);
@@ -50,6 +50,7 @@ class Link {
   std::string endpoints_[kChannelCount];
   std::unique_ptr<Outbox> outboxes_[kChannelCount];
   std::deque<Frame> unsequenced_;
+  Frame heartbeat_;  // the newest
   Session session_;
   TrafficCounts* traffic_;
   bool is_down_ = false;

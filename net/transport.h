@@ -94,7 +94,8 @@ class Transport {
   void set_term(const RunId& run, uint64_t term);
 
   // Sequenced, except Hello, Refuse, Heartbeat and Ack. A message to a peer that is not connected
-  // is dropped; a Heartbeat also while its connection is down. The envelope is filled in here.
+  // is dropped. Of heartbeats the newest leaves again on every new connection. The envelope is
+  // filled in here.
   void send(PeerId to, net::Control message);
   void send_bulk(PeerId to, const BulkName& name, ConstBufferPtr bytes, Priority priority);
   // Bytes queued or unacknowledged for this peer on the bulk channel.

@@ -1,7 +1,9 @@
 #include "runtime/node/node_core.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "runtime/base/digest.h"
 #include "runtime/base/log.h"
 
 namespace ft {
@@ -90,47 +92,46 @@ void NodeCore::end(const Status& status) {
 }
 
 void NodeCore::perform(Machine machine, Action action) {
-  std::visit(
-      Overloaded{
-          [&](SayHello& say) {
-            hello_.set_held_run(std::move(say.held_run));
-            hello_.set_held_term(say.held_term);
-            const Status sent = transport_->send_hello(central_endpoint_, hello_);
-            if (!sent.ok()) end(sent);
-          },
-          [&](ConnectPeer& connect) {
-            if (transport_ == nullptr || connect.peer == self_) return;
-            const Status connected = transport_->connect(connect.peer, connect.control_endpoint,
-                                                         connect.bulk_endpoint);
-            if (!connected.ok()) log_warning("%s", connected.message().c_str());
-          },
-          [&](DisconnectPeer& disconnect) {
-            if (transport_) transport_->disconnect(disconnect.peer);
-          },
-          [&](SetTerm& set) {
-            terms_[static_cast<size_t>(machine)] = set.term;
-            // Central's own stage follows central: its streams begin only once.
-            if (set.run == run_ && set.term <= term_) return;
-            run_ = set.run;
-            term_ = set.term;
-            if (transport_) transport_->set_term(run_, term_);
-          },
-          [&](SendControl& send) { send_control(machine, std::move(send)); },
-          [&](SendBulk& send) { send_bulk(std::move(send)); },
-          [&](StartTask& start) { outside_.start_task(std::move(start.task)); },
-          [&](StartLoad& start) { outside_.start_load(start.load); },
-          [&](WriteJournal& write) { outside_.write_journal(write); },
-          [&](WriteCheckpoint& write) {
-            outside_.write_checkpoint(write, snapshots(write.version, write.term));
-          },
-          [&](Tell& told) { outside_.tell(told.report); },
-          [&](Complete& complete) {
-            complete_ = std::move(complete);
-            is_complete_ = true;
-          },
-          [&](Exit& exit) { end(exit.status); },
-      },
-      action);
+  std::visit(Overloaded{
+                 [&](SayHello& say) {
+                   hello_.set_held_run(std::move(say.held_run));
+                   hello_.set_held_term(say.held_term);
+                   const Status sent = transport_->send_hello(central_endpoint_, hello_);
+                   if (!sent.ok()) end(sent);
+                 },
+                 [&](ConnectPeer& connect) {
+                   if (transport_ == nullptr || connect.peer == self_) return;
+                   const Status connected = transport_->connect(
+                       connect.peer, connect.control_endpoint, connect.bulk_endpoint);
+                   if (!connected.ok()) log_warning("%s", connected.message().c_str());
+                 },
+                 [&](DisconnectPeer& disconnect) {
+                   if (transport_) transport_->disconnect(disconnect.peer);
+                 },
+                 [&](SetTerm& set) {
+                   terms_[static_cast<size_t>(machine)] = set.term;
+                   // Central's own stage follows central: its streams begin only once.
+                   if (set.run == run_ && set.term <= term_) return;
+                   run_ = set.run;
+                   term_ = set.term;
+                   if (transport_) transport_->set_term(run_, term_);
+                 },
+                 [&](SendControl& send) { send_control(machine, std::move(send)); },
+                 [&](SendBulk& send) { send_bulk(std::move(send)); },
+                 [&](StartTask& start) { outside_.start_task(std::move(start.task)); },
+                 [&](StartLoad& start) { outside_.start_load(start.load); },
+                 [&](WriteJournal& write) { outside_.write_journal(write); },
+                 [&](WriteCheckpoint& write) {
+                   outside_.write_checkpoint(write, snapshots(write.version, write.term));
+                 },
+                 [&](Tell& told) { outside_.tell(told.report); },
+                 [&](Complete& complete) {
+                   complete_ = std::move(complete);
+                   is_complete_ = true;
+                 },
+                 [&](Exit& exit) { end(exit.status); },
+             },
+             action);
 }
 
 void NodeCore::count_traffic(net::Traffic* traffic) const {
@@ -144,11 +145,18 @@ void NodeCore::count_traffic(net::Traffic* traffic) const {
   traffic->set_model(counts.model);
 }
 
+// Of the bytes that are held here. 0 means unknown on the wire.
+void NodeCore::add_checksum(net::SnapshotStored* stored) const {
+  const ConstBufferPtr bytes = stage_->snapshots().find(key_of(stored->snapshot()));
+  if (bytes != nullptr) stored->set_checksum(std::max<uint64_t>(xxh3_64(bytes->bytes()), 1));
+}
+
 // To ourselves: the other machine, or the same one (central pauses its own stage; a stage tells
 // its central).
 void NodeCore::send_control(Machine machine, SendControl send) {
   net::Control& message = send.message;
   if (message.has_traffic()) count_traffic(message.mutable_traffic());
+  if (message.has_snapshot_stored()) add_checksum(message.mutable_snapshot_stored());
   if (send.to != self_) {
     if (transport_) transport_->send(send.to, std::move(message));
     return;

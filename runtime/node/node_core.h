@@ -77,6 +77,7 @@ class NodeCore : public TransportHandler {
   void send_control(Machine machine, SendControl send);
   void send_bulk(SendBulk send);
   void count_traffic(net::Traffic* traffic) const;
+  void add_checksum(net::SnapshotStored* stored) const;
   void end(const Status& status);
 
   std::unique_ptr<Transport> transport_;

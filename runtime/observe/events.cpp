@@ -60,6 +60,13 @@ Json to_json(const ForeignRunReport& report) {
   return {{"event", "foreign_run"}, {"name", report.name}, {"run", report.run}};
 }
 
+Json to_json(const DamagedReport& report) {
+  return {{"event", "damaged"},
+          {"name", report.name},
+          {"layer", report.layer},
+          {"batch", report.version}};
+}
+
 Json to_json(const CutsReport& report) {
   return {{"event", "cuts"},
           {"every", report.every},

@@ -89,6 +89,12 @@ struct Teller {
         "forget that run: --discard-run %s",
         foreign.name.c_str(), foreign.run.c_str(), foreign.run.c_str());
   }
+  std::string operator()(const DamagedReport& damaged) const {
+    return format(
+        "%s holds another copy of layer %d after batch %lld than its neighbour: one is "
+        "damaged (memory, network), the cut is not used",
+        damaged.name.c_str(), damaged.layer, static_cast<long long>(damaged.version));
+  }
   std::string operator()(const CutsReport& cuts) const {
     return format("a cut every %lld batches from now on: one costs %.1f ms, a batch takes %.1f ms",
                   static_cast<long long>(cuts.every), seconds(cuts.cut_us) * 1e3,

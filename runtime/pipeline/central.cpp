@@ -110,7 +110,7 @@ void Central::on_control(PeerId from, const net::Control& message) {
     case net::Control::kFetchModel:
       return send_bulk(from, BulkName{BulkKind::kModel}, options_.model);
     case net::Control::kSnapshotStored:
-      return on_stored(from, key_of(message.snapshot_stored().snapshot()));
+      return on_stored(from, message.snapshot_stored());
     case net::Control::kUnreachable:
       return on_unreachable(from, message.unreachable().peer());
     case net::Control::kLeave:
@@ -119,8 +119,8 @@ void Central::on_control(PeerId from, const net::Control& message) {
     case net::Control::kTraffic:
       return on_traffic(from, message.traffic());
     case net::Control::kFailure:
-      return stop(failed_error("%s: %s", device->hello.name().c_str(),
-                               message.failure().reason().c_str()));
+      return stop(
+          failed_error("%s: %s", device->hello.name().c_str(), message.failure().reason().c_str()));
     default:
       if (phase_ == Phase::kTraining) on_training_message(from, message);
   }

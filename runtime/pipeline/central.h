@@ -147,7 +147,7 @@ class Central {
   void adapt_cuts();
 
   // Cuts: central_cuts.cpp
-  void on_stored(PeerId from, const SnapshotKey& key);
+  void on_stored(PeerId from, const net::SnapshotStored& stored);
   void on_checkpoint_written(int64_t version);
   void review(int64_t version);
   void write_checkpoint(int64_t version);

@@ -7,9 +7,13 @@
 
 namespace ft {
 
-void Central::on_stored(PeerId from, const SnapshotKey& key) {
+void Central::on_stored(PeerId from, const net::SnapshotStored& stored) {
+  const SnapshotKey key = key_of(stored.snapshot());
   if (book_.is_void(key)) return;  // of a history that was rolled back
-  book_.hold(key, from);
+  if (!book_.hold(key, from, stored.checksum())) {
+    tell(DamagedReport{members_.at(from).hello.name(), key.layer, key.version});
+    return;
+  }
   if (phase_ == Phase::kDraining) {
     if (book_.is_whole(finished_)) begin(drain_reason_);
   } else if (phase_ >= Phase::kTraining) {

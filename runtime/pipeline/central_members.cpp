@@ -103,9 +103,10 @@ bool Central::refuse_foreign_run(PeerId from, const net::Hello& hello) {
     if (told_foreign_.insert(from).second) tell(ForeignRunReport{hello.name(), run});
     return true;
   }
-  stop(refused_error("stage %s holds the state of an unfinished run, %s: go on with that run "
-                     "(--resume), or make the stages forget it (--discard-run %s)",
-                     hello.name().c_str(), run.c_str(), run.c_str()));
+  stop(
+      refused_error("stage %s holds the state of an unfinished run, %s: go on with that run "
+                    "(--resume), or make the stages forget it (--discard-run %s)",
+                    hello.name().c_str(), run.c_str(), run.c_str()));
   return true;
 }
 
@@ -149,11 +150,19 @@ void Central::on_unreachable(PeerId from, PeerId peer) {
 
 // ---- Going ----
 
-// Several may be lost at once: one new term for all of them.
+// Several may be lost at once: one new term for all of them. While only devices without layers are
+// lost, the pipeline is whole: it drains, and nothing is replayed.
 void Central::find_losses() {
   bool members_lost = false;
+  bool stages_lost = false;
+  const auto take = [&](PeerId peer, const std::string& cause, TimeUs silent_us) {
+    const bool stage = is_stage(peer);
+    if (!lose(peer, cause, silent_us)) return;
+    members_lost = true;
+    stages_lost = stages_lost || stage;
+  };
   for (const FaultDetector::Loss& loss : detector_.tick(now_)) {
-    members_lost = lose(loss.peer, loss.cause, loss.silent_us) || members_lost;
+    take(loss.peer, loss.cause, loss.silent_us);
   }
   std::vector<std::pair<PeerId, std::string>> others;
   for (const auto& [peer, device] : members_.all()) {
@@ -164,8 +173,10 @@ void Central::find_losses() {
       others.emplace_back(peer, "it does not answer");
     }
   }
-  for (const auto& [peer, cause] : others) members_lost = lose(peer, cause, 0) || members_lost;
-  if (members_lost) begin("failure");
+  for (const auto& [peer, cause] : others) take(peer, cause, 0);
+  if (!members_lost) return;
+  if (stages_lost || phase_ != Phase::kTraining) return begin("failure");
+  if (drain_reason_.empty() && next_batch_ < batches_) drain("failure");
 }
 
 TimeUs Central::answer_time() const {
@@ -202,7 +213,7 @@ void Central::admit_and_dismiss() {
 
 void Central::drain(const std::string& reason) {
   drain_reason_ = reason;
-  phases_ = Phases();
+  phases_ = Phases{phases_.detect_us, 0, 0, 0, 0};
   lap_from_ = now_;
 }
 

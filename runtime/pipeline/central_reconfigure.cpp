@@ -308,6 +308,7 @@ void Central::resume() {
   phase_ = Phase::kTraining;
   next_batch_ = resumed_version_ + 1;
   next_micro_ = 0;
+  const int64_t replayed = std::max<int64_t>(finished_ - resumed_version_, 0);
   finished_ = resumed_version_;
   reported_known_ = true;
   if (interrupted_) batches_ = std::min(batches_, next_batch_);
@@ -336,7 +337,7 @@ void Central::resume() {
   report.reason = reason_;
   report.stages = stages_;
   report.resume_batch = next_batch_;
-  report.replayed = std::max<int64_t>(finished_ever_ - resumed_version_, 0);
+  report.replayed = replayed;
   report.moved_bytes = moved_bytes_;
   report.phases = phases_;
   const std::string& numerics = members_.at(first_stage()).numerics;

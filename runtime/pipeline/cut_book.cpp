@@ -21,12 +21,35 @@ uint64_t CutBook::newest_term() const {
   return entries == 0 ? 0 : record_.entries(entries - 1).term();
 }
 
+bool CutBook::hold(const SnapshotKey& key, PeerId peer, uint64_t checksum) {
+  if (damaged_.count(key) != 0) return true;
+  if (checksum != 0) {
+    const auto [first, added] = checksums_.emplace(key, checksum);
+    if (!added && first->second != checksum) {
+      damaged_.insert(key);
+      holders_.erase(key);
+      return false;
+    }
+  }
+  holders_[key].insert(peer);
+  return true;
+}
+
+void CutBook::clear() {
+  holders_.clear();
+  checksums_.clear();
+  damaged_.clear();
+}
+
 void CutBook::forget(PeerId peer) {
   for (auto& [key, peers] : holders_) peers.erase(peer);
 }
 
 void CutBook::forget_below(int64_t version) {
-  holders_.erase(holders_.begin(), holders_.lower_bound(SnapshotKey{version, 0, 0}));
+  const SnapshotKey first{version, 0, 0};
+  holders_.erase(holders_.begin(), holders_.lower_bound(first));
+  checksums_.erase(checksums_.begin(), checksums_.lower_bound(first));
+  damaged_.erase(damaged_.begin(), damaged_.lower_bound(first));
 }
 
 const std::set<PeerId>& CutBook::holders(const SnapshotKey& key) const {

@@ -28,10 +28,12 @@ class CutBook {
   SnapshotKey key(int64_t version, int layer) const { return {version, layer, term_of(version)}; }
   bool is_void(const SnapshotKey& key) const { return key.term != term_of(key.version); }
 
-  void hold(const SnapshotKey& key, PeerId peer) { holders_[key].insert(peer); }
+  // `checksum` is of what this peer stored, 0 when it is not known. Returns false when another copy
+  // has another one: one of them is damaged, nobody can say which, so neither counts any more.
+  bool hold(const SnapshotKey& key, PeerId peer, uint64_t checksum = 0);
   void forget(PeerId peer);
   void forget_below(int64_t version);
-  void clear() { holders_.clear(); }
+  void clear();
 
   // Empty when nobody does.
   const std::set<PeerId>& holders(const SnapshotKey& key) const;
@@ -49,6 +51,8 @@ class CutBook {
   int layers_;
   net::Record record_;
   std::map<SnapshotKey, std::set<PeerId>> holders_;
+  std::map<SnapshotKey, uint64_t> checksums_;  // as first told
+  std::set<SnapshotKey> damaged_;
 };
 
 }  // namespace ft

@@ -69,6 +69,13 @@ struct ForeignRunReport {
   std::string run;  // hexadecimal
 };
 
+// Two copies of a layer's snapshot differ; this device told of the second. The cut is not used.
+struct DamagedReport {
+  std::string name;
+  int layer = 0;
+  int64_t version = 0;
+};
+
 // `--replicate-every auto` has measured what a cut costs.
 struct CutsReport {
   int64_t every = 0;
@@ -101,7 +108,7 @@ struct EvaluatedReport {
 };
 
 using Report = std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport,
-                            DeviceLeftReport, UnreachableReport, ForeignRunReport, CutsReport,
-                            WaitingReport, BatchReport, EvaluatedReport>;
+                            DeviceLeftReport, UnreachableReport, ForeignRunReport, DamagedReport,
+                            CutsReport, WaitingReport, BatchReport, EvaluatedReport>;
 
 }  // namespace ft

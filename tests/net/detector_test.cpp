@@ -46,8 +46,8 @@ TEST_CASE("detector: a closed connection and silence for a probe is a loss") {
   detector.disconnected(7, 100 * kMillisecondUs);
   detector.disconnected(7, 200 * kMillisecondUs);  // the first counts
   std::string cause;
-  CHECK(lost_at(&detector, 0, 900 * kMillisecondUs, &cause) == 400 * kMillisecondUs);
-  CHECK(cause == "connection closed, no answer for 0.3 s");
+  CHECK(lost_at(&detector, 0, 900 * kMillisecondUs, &cause) == 100 * kMillisecondUs + kProbeUs);
+  CHECK(cause == "connection closed, no answer for 0.2 s");
 }
 
 TEST_CASE("detector: a peer heard after its connection closed lives on") {

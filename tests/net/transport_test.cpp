@@ -476,6 +476,21 @@ TEST_CASE("transport: connections that are cut again and again lose and repeat n
   CHECK(!a.disconnected.empty());
 }
 
+TEST_CASE("transport: the newest heartbeat leaves at once on a new connection") {
+  Node a(1);
+  Node b(2);
+  TcpProxy proxy(static_cast<uint16_t>(std::stoi(port_of(b.transport().control_endpoint()))));
+  const std::string through = make_endpoint("127.0.0.1", std::to_string(proxy.port()));
+  REQUIRE(a.transport().connect(2, through, b.transport().bulk_endpoint()).ok());
+  run_until({&a, &b}, [&] { return proxy.connections() > 0; });
+  run_for({&a, &b}, 50 * kMillisecondUs);
+  a.transport().send(2, heartbeat(7));
+  REQUIRE(run_until({&a, &b}, [&] { return b.count(net::Control::kHeartbeat) == 1; }));
+  proxy.cut();
+  REQUIRE(run_until({&a, &b}, [&] { return b.count(net::Control::kHeartbeat) == 2; }));
+  CHECK(b.control.back().second.heartbeat().version() == 7);
+}
+
 TEST_CASE("transport: flush waits for acknowledgements; the last one outlives its sender") {
   Node a(1);
   a.transport().set_term(kRun, 1);

@@ -1,8 +1,7 @@
 #include "partition/plan.h"
 
-#include <doctest/doctest.h>
-
 #include <algorithm>
+#include <doctest/doctest.h>
 #include <functional>
 
 #include "runtime/base/random.h"

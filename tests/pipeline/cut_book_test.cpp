@@ -63,3 +63,15 @@ TEST_CASE("cut book: resuming cuts the record after the version and appends") {
   CHECK(made.term_of(5) == 6);
   CHECK(made.newest_term() == 6);
 }
+
+TEST_CASE("cut book: of two copies that differ neither counts") {
+  ft::CutBook made = book();
+  CHECK(made.hold({9, 0, 1}, 7, 111));
+  CHECK(made.hold({9, 0, 1}, 8, 111));
+  CHECK(made.holders({9, 0, 1}).size() == 2);
+  CHECK(!made.hold({9, 0, 1}, 9, 222));
+  CHECK(made.holders({9, 0, 1}).empty());
+  CHECK(made.hold({9, 0, 1}, 7, 111));  // too late
+  CHECK(made.holders({9, 0, 1}).empty());
+  CHECK(made.hold({12, 0, 4}, 7, 333));
+}

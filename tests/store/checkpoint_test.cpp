@@ -1,8 +1,7 @@
 #include "runtime/store/checkpoint.h"
 
-#include <doctest/doctest.h>
-
 #include <cstring>
+#include <doctest/doctest.h>
 
 #include "runtime/base/file.h"
 #include "tests/base/temp_dir.h"
