@@ -77,6 +77,15 @@ void Central::on_tick() {
   find_losses();
   if (phase_ == Phase::kTraining) admit_and_dismiss();
   if (now_ >= next_heartbeat_) beat();
+  for (auto stranger = strangers_.begin(); stranger != strangers_.end();) {
+    const auto [peer, until] = *stranger;
+    if (now_ < until) {
+      ++stranger;
+      continue;
+    }
+    if (members_.find(peer) == nullptr) actions_.push_back(DisconnectPeer{peer});
+    stranger = strangers_.erase(stranger);
+  }
 }
 
 void Central::beat() {
@@ -148,15 +157,18 @@ int64_t Central::slowest_version() const {
 
 // ---- Words to others ----
 
+// After a failure the stages keep what they hold: central may be started again with --resume.
 void Central::stop(const Status& status) {
+  const bool keeps = !status.ok() && status.code() != StatusCode::kInterrupted && finished_ >= 0;
   phase_ = Phase::kDone;
   for (const auto& [peer, device] : members_.all()) {
-    if (peer == options_.self) continue;
+    if (peer == options_.self || keeps) continue;
     net::Control message;
     if (device.member) {
       message.mutable_finish();
     } else {
       message.mutable_refuse()->set_reason("the run has ended");
+      message.mutable_refuse()->set_ended(true);
     }
     send(peer, std::move(message));
   }

@@ -101,6 +101,7 @@ class Central {
   // Membership: central_members.cpp
   void on_hello(PeerId from, const net::Hello& hello);
   bool refuse_foreign_run(PeerId from, const net::Hello& hello);
+  void answer_stranger(PeerId from, const net::Hello& hello, net::Control answer);
   void on_heartbeat(PeerId from, const net::Control& message);
   void on_superseded();
   void on_unreachable(PeerId from, PeerId peer);
@@ -183,7 +184,8 @@ class Central {
   TimeUs next_heartbeat_ = 0;
 
   Membership members_;
-  std::set<PeerId> told_foreign_;  // stages of other runs that were reported
+  std::set<PeerId> told_foreign_;       // stages of other runs that were reported
+  std::map<PeerId, TimeUs> strangers_;  // connected to be refused; until when
   uint64_t term_ = 0;
   uint64_t seen_term_ = 0;            // the highest that any device has named
   std::vector<DeviceReport> stages_;  // of this term, in pipeline order

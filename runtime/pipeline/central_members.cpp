@@ -9,6 +9,7 @@ namespace {
 
 // A member that has said Hello for that long instead of answering does not hear us.
 constexpr TimeUs kDeafUs = 3 * kSecondUs;
+constexpr TimeUs kStrangerUs = 5 * kSecondUs;
 // A device whose heartbeats come must answer a Pause within this; several times the failure
 // timeout when that is long.
 constexpr TimeUs kAnswerUs = 10 * kSecondUs;
@@ -65,14 +66,13 @@ void Central::on_hello(PeerId from, const net::Hello& hello) {
   }
   const bool urgent = phase_ == Phase::kWaiting || waiting_for_layers_;
   if (!urgent && now_ < members_.admitted_from(hello.name())) return;
-  actions_.push_back(ConnectPeer{from, hello.control_endpoint(), hello.bulk_endpoint()});
   if (!hello.model_sha256().empty() && hello.model_sha256() != options_.model_sha256) {
     net::Control answer;
     answer.mutable_refuse()->set_reason(
         "it has another model than central; start it with the same file, or without one");
-    send(from, std::move(answer));
-    return;
+    return answer_stranger(from, hello, std::move(answer));
   }
+  actions_.push_back(ConnectPeer{from, hello.control_endpoint(), hello.bulk_endpoint()});
   members_.add(from, hello);
   detector_.add(from, now_);
   tell(DeviceJoinedReport{hello.name(), members_.count()});
@@ -83,14 +83,20 @@ void Central::on_hello(PeerId from, const net::Hello& hello) {
   }
 }
 
+// Whoever is not taken in is told why, and its connection closed after a while.
+void Central::answer_stranger(PeerId from, const net::Hello& hello, net::Control answer) {
+  actions_.push_back(ConnectPeer{from, hello.control_endpoint(), hello.bulk_endpoint()});
+  send(from, std::move(answer));
+  strangers_[from] = now_ + kStrangerUs;
+}
+
 // Returns false when the run is the one to go on with, or may become it.
 bool Central::refuse_foreign_run(PeerId from, const net::Hello& hello) {
   const RunId held = to_run(hello.held_run());
   if (hello.held_run() == options_.discard_run) {
-    actions_.push_back(ConnectPeer{from, hello.control_endpoint(), hello.bulk_endpoint()});
     net::Control answer;
     answer.mutable_discard()->set_run(hello.held_run());
-    send(from, std::move(answer));
+    answer_stranger(from, hello, std::move(answer));
     return true;  // it says Hello again, without a run
   }
   if (options_.run == RunId{} && options_.restart.resume) {

@@ -14,6 +14,12 @@ FaultDetectorOptions peer_detector(TimeUs failure_timeout_us) {
   return FaultDetectorOptions{timeout, timeout};
 }
 
+bool is_member(const net::Assign& assign, PeerId peer) {
+  const auto is_peer = [peer](const net::StageInfo& info) { return info.incarnation() == peer; };
+  return std::any_of(assign.stages().begin(), assign.stages().end(), is_peer) ||
+         std::any_of(assign.spares().begin(), assign.spares().end(), is_peer);
+}
+
 }  // namespace
 
 Stage::Stage(const StageOptions& options)
@@ -100,11 +106,7 @@ void Stage::on_control(PeerId from, const net::Control& message) {
   if (unreachable_.erase(from) > 0) peers_.add(from, now_);
   switch (message.body_case()) {
     case net::Control::kRefuse:
-      if (phase_ == Phase::kJoining) {
-        actions_.push_back(Exit{
-            refused_error("central refuses this stage: %s", message.refuse().reason().c_str())});
-      }
-      return;
+      return on_refuse(message);
     case net::Control::kDiscard:
       if (message.discard().run() == run_bytes() && is_central_silent()) forget_run();
       return;
@@ -122,6 +124,21 @@ void Stage::on_control(PeerId from, const net::Control& message) {
   if (from != central_) return;
   central_heard_ = now_;
   on_central(message);
+}
+
+// Only who is not served listens. The end of the run that it was part of is its own end.
+void Stage::on_refuse(const net::Control& message) {
+  const net::Refuse& refuse = message.refuse();
+  const bool joining = phase_ == Phase::kJoining;
+  const bool ended = refuse.ended() && (joining || (is_central_silent() && is_own_run(message)));
+  if (ended) {
+    phase_ = Phase::kFinished;
+    actions_.push_back(Exit{Status()});
+  } else if (joining) {
+    phase_ = Phase::kFinished;
+    actions_.push_back(
+        Exit{refused_error("central refuses this stage: %s", refuse.reason().c_str())});
+  }
 }
 
 // What only central may say.
@@ -266,6 +283,7 @@ void Stage::answer_pause() {
 }
 
 void Stage::on_assign(const net::Assign& assign) {
+  const net::Assign before = std::move(assign_);
   assign_ = assign;
   phase_ = Phase::kMoving;
   place_ = {-1, assign.stages_size(), assign.resume_version()};
@@ -279,6 +297,16 @@ void Stage::on_assign(const net::Assign& assign) {
       actions_.push_back(
           ConnectPeer{info.incarnation(), info.control_endpoint(), info.bulk_endpoint()});
       if (!options_.beside_central) peers_.add(info.incarnation(), now_);
+    }
+  }
+  // Central looks after its own connections.
+  for (const auto* members : {&before.stages(), &before.spares()}) {
+    for (const net::StageInfo& info : *members) {
+      if (options_.beside_central || info.incarnation() == central_ ||
+          is_member(assign_, info.incarnation()))
+        continue;
+      actions_.push_back(DisconnectPeer{info.incarnation()});
+      unreachable_.erase(info.incarnation());
     }
   }
   // Those known to be out of reach are not watched for it again.

@@ -65,6 +65,7 @@ class Stage {
 
   // Events
   void on_control(PeerId from, const net::Control& message);
+  void on_refuse(const net::Control& message);
   void on_central(const net::Control& message);
   void on_heartbeat(PeerId from, const net::Control& message);
   void on_pause(PeerId from, const net::Control& message);
@@ -85,6 +86,7 @@ class Stage {
   bool is_central_silent() const;
   bool holds_run() const { return run_ != RunId{} && !store_.held().empty(); }
   std::string run_bytes() const { return std::string(run_.begin(), run_.end()); }
+  bool is_own_run(const net::Control& message) const { return message.run() == run_bytes(); }
   void knock();
   void beat();
   void watch_peers();
