@@ -2,6 +2,8 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <new>
 
 #include "runtime/node/commands.h"
 #include "runtime/node/train.h"
@@ -33,9 +35,19 @@ ft::Status run(const ft::Options& options) {
   return ft::Status();
 }
 
+// Nothing can be freed here. For the others this device is lost, as by any other failure.
+void out_of_memory() {
+  std::fputs(
+      "ftrun: out of memory: use a smaller --batch-size, more devices, or a device with more "
+      "memory\n",
+      stderr);
+  std::_Exit(1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::set_new_handler(out_of_memory);
   // A run goes on when the reader of its output ends.
   std::signal(SIGPIPE, SIG_IGN);
   const ft::Result<ft::Options> options = ft::parse_options(argc, argv);

@@ -16,7 +16,7 @@ namespace ft {
 namespace {
 
 constexpr int kThreadsMax = 256;
-constexpr int kStagesMax = 64;
+constexpr int kStagesMax = kDevicesMax;
 
 // What CLI11 fills as text before it is checked.
 struct Texts {
@@ -41,7 +41,15 @@ void add_data(CLI::App* app, Options* o) {
       ->type_name("SPEC");
   app->add_option("--batch-size", o->batch_size, "Samples per batch")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
-  app->add_option("--seed", o->seed, "Decides order, dropout and synthetic data");
+  app->add_option("--seed", o->seed, "Decides order, dropout and synthetic data")
+      ->check([](const std::string& text) {
+        uint64_t seed = 0;
+        const char* end = text.data() + text.size();
+        const auto [rest, error] = std::from_chars(text.data(), end, seed);
+        return error == std::errc() && rest == end
+                   ? std::string()
+                   : "'" + text + "' is no whole number from 0 to 18446744073709551615";
+      });
   app->add_option("--threads", o->threads, "Threads for kernels (all cores)")
       ->check(CLI::Range(1, kThreadsMax));
 }
@@ -58,7 +66,7 @@ void add_cluster(CLI::App* app, Options* o, Texts* t) {
       ->check(CLI::Range(1, kStagesMax))
       ->group(group);
   app->add_option("--workers", o->workers, "central: stages to wait for before it starts")
-      ->check(CLI::Range(0, kStagesMax))
+      ->check(CLI::Range(0, kStagesMax - 1))
       ->group(group);
   app->add_option("--listen", o->listen,
                   "tcp://HOST:PORT (central: tcp://127.0.0.1:7117; stage: a free port)")
@@ -200,6 +208,9 @@ Status check_values(const Texts& t, Options* o) {
               "use fp32"
             : "--wire %s: not available; use fp32",
         t.wire.c_str());
+  }
+  for (const double slowdown : o->slowdown) {
+    if (!std::isfinite(slowdown)) return invalid_error("--slowdown: must be finite numbers");
   }
   const OptimizerOptions& sgd = o->optimizer;
   if (!std::isfinite(sgd.learning_rate) || sgd.learning_rate < 0) {
