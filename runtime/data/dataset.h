@@ -29,7 +29,7 @@ class Dataset {
 
   // Writes sample_shape().element_count() floats. REQUIRES: 0 <= index < count(split).
   virtual void read_sample(Split split, int64_t index, float* sample) const = 0;
-  virtual int64_t label(Split split, int64_t index) const = 0;           // classes() > 0
+  virtual int64_t label(Split split, int64_t index) const = 0;                    // classes() > 0
   virtual void read_target(Split split, int64_t index, float* target) const = 0;  // classes() == 0
 };
 

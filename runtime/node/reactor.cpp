@@ -138,7 +138,8 @@ void Reactor::write_journal(const WriteJournal& write) {
 
 void Reactor::write_checkpoint(const WriteCheckpoint& write,
                                std::vector<ConstBufferPtr> snapshots) {
-  data_->submit(CheckpointRequest{{parts_.model_sha, write.version, std::move(snapshots)}});
+  data_->submit(
+      CheckpointRequest{{parts_.model_sha, write.version, write.term, std::move(snapshots)}});
 }
 
 void Reactor::tell(const Report& report) {

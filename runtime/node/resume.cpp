@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "runtime/base/log.h"
 #include "runtime/store/checkpoint.h"
 
 namespace ft {
@@ -54,10 +55,13 @@ Result<ResumedRun> read_resumed_run(const RunDirectory& directory, const Trainin
     return invalid_error("%s: %s; move it away to go on with what the stages hold", path.c_str(),
                          fits.message().c_str());
   }
+  if (checkpoint.term != term_of_version(run.restart.record, checkpoint.version)) {
+    log_warning("%s: does not belong to the journal's history; going on without it", path.c_str());
+    return run;
+  }
   run.restart.checkpoint = checkpoint.version;
-  const uint64_t term = term_of_version(run.restart.record, checkpoint.version);
   for (size_t layer = 0; layer < checkpoint.snapshots.size(); ++layer) {
-    run.store.put({checkpoint.version, static_cast<int32_t>(layer), term},
+    run.store.put({checkpoint.version, static_cast<int32_t>(layer), checkpoint.term},
                   checkpoint.snapshots[layer]);
   }
   return run;

@@ -132,8 +132,9 @@ Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
   FinishedInfo info;
   info.batches = complete.version + 1;
   info.weights_sha256 = weights_sha256(*job.model, values);
-  FT_RETURN_IF_ERROR(write_checkpoint(directory.file("checkpoint.ftc"),
-                                      Checkpoint{job.model_sha, complete.version, snapshots}));
+  FT_RETURN_IF_ERROR(
+      write_checkpoint(directory.file("checkpoint.ftc"),
+                       Checkpoint{job.model_sha, complete.version, complete.term, snapshots}));
   if (!options.export_path.empty()) {
     FT_ASSIGN_OR_RETURN(const std::vector<std::byte> exported,
                         export_model(job.model_file->bytes(), *job.model, values));

@@ -150,8 +150,7 @@ class Central {
   // Cuts: central_cuts.cpp
   void on_stored(PeerId from, const net::SnapshotStored& stored);
   void on_checkpoint_written(int64_t version);
-  void review(int64_t version);
-  void write_checkpoint(int64_t version);
+  void review();
   void release();
   int64_t newest_allowed() const;
   int64_t next_evaluation() const;
@@ -205,7 +204,7 @@ class Central {
   std::set<std::pair<PeerId, PeerId>> unreachable_now_;
 
   CutBook book_;
-  int64_t complete_ = -1;          // newest complete cut
+  int64_t complete_ = -1;          // newest complete cut that training may resume from
   int64_t checkpoint_ = -1;        // newest version that was sent to the disk
   std::set<int64_t> checkpoints_;  // synced, and held by central's own stage
 

@@ -17,32 +17,32 @@ void Central::on_stored(PeerId from, const net::SnapshotStored& stored) {
   if (phase_ == Phase::kDraining) {
     if (book_.is_whole(finished_)) begin(drain_reason_);
   } else if (phase_ >= Phase::kTraining) {
-    const bool global = is_global_cut(options_.training, key.version);
-    if (from == options_.self && global) write_checkpoint(key.version);
-    review(key.version);
+    review();
     maybe_complete();
   }
 }
 
-// A cut is complete when every layer is acknowledged by two different devices, or by central's
-// synced disk (DESIGN 4).
-void Central::review(int64_t version) {
-  if (version <= complete_ || version < 0 || !book_.is_doubled(version, members_.leaving())) return;
-  complete_ = version;
+// After whatever may complete a cut. A cut is complete when every layer is acknowledged by two
+// different devices, or by central's synced disk (DESIGN 4). Only versions that training may resume
+// from count: releasing for one beyond them would delete the one below, and a checkpoint of it
+// might be rolled back.
+void Central::review() {
+  const int64_t allowed = newest_allowed();
+  const int64_t own = book_.newest_whole_at(options_.self, allowed);
+  if (own > checkpoint_ && (is_global_cut(options_.training, own) || own == resumed_version_)) {
+    checkpoint_ = own;
+    actions_.push_back(WriteCheckpoint{own, book_.term_of(own)});
+  }
+  const int64_t complete =
+      std::max(book_.newest_doubled(allowed, members_.leaving()), checkpoint_at(allowed));
+  if (complete <= complete_) return;
+  complete_ = complete;
   release();
-}
-
-void Central::write_checkpoint(int64_t version) {
-  if (version <= checkpoint_ || !book_.is_whole_at(options_.self, version)) return;
-  checkpoint_ = version;
-  actions_.push_back(WriteCheckpoint{version, book_.term_of(version)});
 }
 
 void Central::on_checkpoint_written(int64_t version) {
-  if (version > checkpoint_) return;  // it was rolled back meanwhile
   checkpoints_.insert(version);
-  complete_ = std::max(complete_, version);
-  release();
+  if (phase_ >= Phase::kTraining) review();
 }
 
 // The first cut whose evaluation is not done.
@@ -68,12 +68,11 @@ int64_t Central::checkpoint_at(int64_t version) const {
 // Only this deletes snapshots, here and on the devices. Central's own stage keeps its newest
 // checkpoint until the next one is complete, whatever the devices have.
 void Central::release() {
-  const int64_t version = std::min(complete_, newest_allowed());
-  const int64_t kept = checkpoint_at(version);
+  const int64_t kept = checkpoint_at(complete_);
   book_.forget_below(kept);
   checkpoints_.erase(checkpoints_.begin(), checkpoints_.lower_bound(kept));
   for (const auto& [peer, device] : members_.all()) {
-    const int64_t below = peer == options_.self ? kept : version;
+    const int64_t below = peer == options_.self ? kept : complete_;
     if (!device.member || below < 0) continue;
     net::Control message;
     message.mutable_release()->set_version(below);

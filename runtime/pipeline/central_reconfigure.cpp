@@ -346,8 +346,7 @@ void Central::resume() {
   }
   tell(std::move(report));
   phases_ = Phases();
-  if (resumed_version_ >= 0) write_checkpoint(resumed_version_);  // when central holds all of it
-  review(resumed_version_);
+  review();
 }
 
 }  // namespace ft

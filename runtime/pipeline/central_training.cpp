@@ -88,6 +88,7 @@ void Central::finish_batches() {
     if (is_evaluated(options_.training, finished_) && finished_ > evaluated_) {
       evaluations_.push_back(EvaluationSum{finished_, 0, 0, 0, 0, 0});
     }
+    if (is_cut(options_.training, finished_)) review();
     if (options_.replicate_auto) adapt_cuts();
   }
 }
@@ -142,7 +143,7 @@ void Central::on_evaluation_loss(const net::EvaluationLoss& loss) {
   send_all(done);
   evaluated_ = evaluation.version;
   evaluations_.pop_front();
-  release();
+  review();
 }
 
 void Central::maybe_collect() {

@@ -76,13 +76,26 @@ bool CutBook::is_doubled(int64_t version, const std::set<PeerId>& leaving) const
   return true;
 }
 
-int64_t CutBook::newest_whole(int64_t newest) const {
+template <typename Holds>
+int64_t CutBook::newest_that(int64_t newest, const Holds& holds) const {
   std::set<int64_t, std::greater<>> versions;
   for (const auto& [key, peers] : holders_) versions.insert(key.version);
   for (const int64_t version : versions) {
-    if (version <= newest && is_whole(version)) return version;
+    if (version <= newest && holds(version)) return version;
   }
   return -1;
+}
+
+int64_t CutBook::newest_whole(int64_t newest) const {
+  return newest_that(newest, [this](int64_t version) { return is_whole(version); });
+}
+
+int64_t CutBook::newest_whole_at(PeerId peer, int64_t newest) const {
+  return newest_that(newest, [&](int64_t version) { return is_whole_at(peer, version); });
+}
+
+int64_t CutBook::newest_doubled(int64_t newest, const std::set<PeerId>& leaving) const {
+  return newest_that(newest, [&](int64_t version) { return is_doubled(version, leaving); });
 }
 
 int64_t CutBook::newest_held() const {

@@ -41,13 +41,18 @@ class CutBook {
   bool is_whole(int64_t version) const;
   bool is_whole_at(PeerId peer, int64_t version) const;
   bool is_doubled(int64_t version, const std::set<PeerId>& leaving) const;
-  // The newest whole version that is at most `newest`; -1 if there is none.
+  // The newest such version that is at most `newest`; -1 if there is none.
   int64_t newest_whole(int64_t newest) const;
+  int64_t newest_whole_at(PeerId peer, int64_t newest) const;
+  int64_t newest_doubled(int64_t newest, const std::set<PeerId>& leaving) const;
   // The newest version of which anybody holds a layer; -1 if there is none.
   int64_t newest_held() const;
   std::vector<int> missing(int64_t version) const;
 
  private:
+  template <typename Holds>
+  int64_t newest_that(int64_t newest, const Holds& holds) const;
+
   int layers_;
   net::Record record_;
   std::map<SnapshotKey, std::set<PeerId>> holders_;

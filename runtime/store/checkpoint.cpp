@@ -7,16 +7,17 @@
 namespace ft {
 namespace {
 
-constexpr uint64_t kMagic = 0x31304B4350545246;  // the bytes "FRTPCK01"
+constexpr uint64_t kMagic = 0x32304B4350545246;  // the bytes "FRTPCK02"
 constexpr int64_t kLayersMax = 4096;
 
 struct FileHeader {
   uint64_t magic;
   uint8_t model[32];
   int64_t version;
+  uint64_t term;
   int64_t layers;
 };
-static_assert(sizeof(FileHeader) == 56);
+static_assert(sizeof(FileHeader) == 64);
 
 struct LayerHeader {
   int64_t bytes;
@@ -31,6 +32,7 @@ Status write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
   header.magic = kMagic;
   std::memcpy(header.model, checkpoint.model.data(), sizeof(header.model));
   header.version = checkpoint.version;
+  header.term = checkpoint.term;
   header.layers = static_cast<int64_t>(checkpoint.snapshots.size());
   std::memcpy(file.data(), &header, sizeof(header));
   const auto append = [&file](std::span<const std::byte> bytes) {
@@ -64,6 +66,7 @@ Result<Checkpoint> read_checkpoint(const std::string& path) {
   Checkpoint checkpoint;
   std::memcpy(checkpoint.model.data(), header.model, sizeof(header.model));
   checkpoint.version = header.version;
+  checkpoint.term = header.term;
   size_t at = sizeof(FileHeader);
   for (int64_t i = 0; i < header.layers; ++i) {
     LayerHeader layer{};

@@ -16,6 +16,7 @@ namespace ft {
 struct Checkpoint {
   Sha256 model{};  // of the ONNX file
   int64_t version = -1;
+  uint64_t term = 0;  // that computed it: whether it is void shows beside the record
   std::vector<ConstBufferPtr> snapshots;  // by layer
 };
 
