@@ -127,9 +127,10 @@ void Reactor::take_data(const DataResult& result) {
 
 TimeUs Reactor::now() { return monotonic_now_us(); }
 
-// The directory of a run that only stages held begins with what defines the run.
+// The directory of a run that only stages held begins with what defines the run, once they have
+// agreed to it.
 void Reactor::write_journal(const WriteJournal& write) {
-  if (!parts_.directory->has_run()) {
+  if (!parts_.directory->has_run() && write.record.entries_size() > 0) {
     const Status written = parts_.directory->write_run(parts_.describe(write.run));
     if (!written.ok()) return core_.deliver(Machine::kCentral, StopEvent{written});
   }

@@ -159,7 +159,8 @@ int64_t Central::slowest_version() const {
 
 // After a failure the stages keep what they hold: central may be started again with --resume.
 void Central::stop(const Status& status) {
-  const bool keeps = !status.ok() && status.code() != StatusCode::kInterrupted && finished_ >= 0;
+  const bool failed = !status.ok() && status.code() != StatusCode::kInterrupted;
+  const bool keeps = failed && (finished_ >= 0 || options_.restart.resume);
   phase_ = Phase::kDone;
   for (const auto& [peer, device] : members_.all()) {
     if (peer == options_.self || keeps) continue;
