@@ -199,6 +199,7 @@ TEST_CASE("central: stages of the run with other options than these end a resume
   answer.message.mutable_inventory()->mutable_training()->set_seed(99);
   const ft::Actions actions = central.step(answer, 0);
   REQUIRE(exit_of(actions) != nullptr);
+  CHECK(sent_to(actions, 2, ft::net::Control::kFinish) == nullptr);  // it keeps what it holds
   CHECK(exit_of(actions)->status.code() == ft::StatusCode::kInvalid);
 }
 
