@@ -219,6 +219,7 @@ void Stage::forget_run() {
   store_ = SnapshotStore();
   record_.Clear();
   evaluated_.clear();
+  centrals_.clear();
   checkpoint_batches_ = 0;
   assign_.Clear();
   central_ = 0;
@@ -253,6 +254,7 @@ void Stage::on_pause(PeerId from, const net::Control& message) {
   drop_work();
   phase_ = Phase::kPaused;
   central_ = from;
+  centrals_.insert(from);
   central_heard_ = now_;
   term_ = message.term();
   std::copy_n(message.run().begin(), std::min(message.run().size(), run_.size()), run_.begin());
@@ -299,10 +301,10 @@ void Stage::on_assign(const net::Assign& assign) {
       if (!options_.beside_central) peers_.add(info.incarnation(), now_);
     }
   }
-  // Central looks after its own connections.
+  // Central looks after its own connections. One that has slept is answered (on_heartbeat).
   for (const auto* members : {&before.stages(), &before.spares()}) {
     for (const net::StageInfo& info : *members) {
-      if (options_.beside_central || info.incarnation() == central_ ||
+      if (options_.beside_central || centrals_.count(info.incarnation()) != 0 ||
           is_member(assign_, info.incarnation()))
         continue;
       actions_.push_back(DisconnectPeer{info.incarnation()});

@@ -144,6 +144,7 @@ class Stage {
   SnapshotStore store_;
   net::Record record_;
   int64_t checkpoint_batches_ = 0;  // in the newest checkpoint that central has told of
+  std::set<PeerId> centrals_;       // that have led it
   bool leaving_ = false;
 
   // Of the current term
