@@ -89,9 +89,7 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
   central.name = options.name;
   central.run = run;
   central.training = job.training;
-  central.training.set_replicate_every(options.replicate_every);
-  central.training.set_global_every(options.global_every);
-  central.replicate_auto = options.replicate_auto;
+  central.replicate_auto = job.replicate_auto;
   RunId discarded{};
   if (from_hex(options.discard_run, discarded)) {
     central.discard_run = std::string(discarded.begin(), discarded.end());
@@ -186,7 +184,7 @@ Status check_export(const std::string& path) {
 Result<TrainingJob> describe_job(const Options& options, const RunDirectory* resumed) {
   if (resumed == nullptr || !resumed->has_run()) return make_job(options);
   FT_ASSIGN_OR_RETURN(TrainingJob job, load_job(*resumed));
-  FT_RETURN_IF_ERROR(check_given(options, job));
+  FT_RETURN_IF_ERROR(apply_given(options, &job));
   return job;
 }
 

@@ -111,6 +111,13 @@ Status check_data(const Model& model, const Dataset& dataset, bool cross_entropy
 
 namespace {
 
+// How often cuts are taken changes no result.
+void take_cuts(const Options& options, TrainingJob* job) {
+  job->training.set_replicate_every(options.replicate_every);
+  job->training.set_global_every(options.global_every);
+  job->replicate_auto = options.replicate_auto;
+}
+
 // What the command line says of the result.
 void take_options(const Options& options, TrainingJob* job) {
   job->model_path = options.model;
@@ -129,6 +136,7 @@ void take_options(const Options& options, TrainingJob* job) {
   optimizer->set_momentum(options.optimizer.momentum);
   optimizer->set_weight_decay(options.optimizer.weight_decay);
   optimizer->set_nesterov(options.optimizer.nesterov);
+  take_cuts(options, job);
 }
 
 }  // namespace
@@ -176,6 +184,9 @@ Json to_json(const TrainingJob& job) {
 std::string job_to_json(const TrainingJob& job, const RunId& run) {
   Json json = {{"format", 1}, {"run", to_hex(run)}, {"model", job.model_path}};
   json.update(to_json(job));
+  json["replicate_every"] = job.training.replicate_every();
+  json["replicate_auto"] = job.replicate_auto;
+  json["global_every"] = job.training.global_every();
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -205,10 +216,14 @@ Status parse_run(const RunDirectory& directory, TrainingJob* job, int64_t* batch
     training.mutable_optimizer()->set_weight_decay(optimizer.at("weight_decay").get<float>());
     training.mutable_optimizer()->set_nesterov(optimizer.at("nesterov").get<bool>());
     *batches = json.at("batches").get<int64_t>();
+    training.set_replicate_every(json.at("replicate_every").get<int64_t>());
+    training.set_global_every(json.at("global_every").get<int64_t>());
+    job->replicate_auto = json.at("replicate_auto").get<bool>();
   } catch (const Json::exception& error) {
     return invalid_error("%s: not a run of this version: %s", path.c_str(), error.what());
   }
-  if (*batches < 0 || training.batch_size() <= 0 || training.micro_batches() <= 0 ||
+  if (*batches < 0 || training.replicate_every() < 1 || training.global_every() < 1 ||
+      training.batch_size() <= 0 || training.micro_batches() <= 0 ||
       training.batch_size() % training.micro_batches() != 0) {
     return invalid_error("%s: impossible numbers", path.c_str());
   }
@@ -228,7 +243,8 @@ Result<TrainingJob> load_job(const RunDirectory& directory) {
 }
 
 // An option that was given says what run.json says, or the two are about different runs.
-Status check_given(const Options& options, const TrainingJob& job) {
+Status apply_given(const Options& options, TrainingJob* resumed) {
+  const TrainingJob& job = *resumed;
   static constexpr struct {
     const char* option;
     const char* key;
@@ -266,6 +282,15 @@ Status check_given(const Options& options, const TrainingJob& job) {
         "out, or begin another run",
         options.run_dir.c_str(), static_cast<long long>(job.training.batches()),
         static_cast<long long>(batches));
+  }
+  TrainingJob cuts;
+  take_cuts(options, &cuts);
+  if (options.given.count("--replicate-every") != 0) {
+    resumed->training.set_replicate_every(cuts.training.replicate_every());
+    resumed->replicate_auto = cuts.replicate_auto;
+  }
+  if (options.given.count("--global-every") != 0) {
+    resumed->training.set_global_every(cuts.training.global_every());
   }
   if (options.model.empty()) return Status();
   FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(options.model));

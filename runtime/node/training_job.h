@@ -26,6 +26,7 @@ struct TrainingJob {
   std::shared_ptr<const Model> model;  // bound to the rows of a micro-batch
   std::unique_ptr<Dataset> dataset;
   net::Training training;
+  bool replicate_auto = false;  // training.replicate_every is a start value
 
   BatchShape batch_shape() const;
 };
@@ -37,9 +38,9 @@ Result<TrainingJob> make_job(const Options& options);
 std::string job_to_json(const TrainingJob& job, const RunId& run);
 // Errors: kInvalid.
 Result<TrainingJob> load_job(const RunDirectory& directory);
-// Options that were given beside --resume must say what the run says. Errors: kInvalid, naming the
-// first that does not.
-Status check_given(const Options& options, const TrainingJob& job);
+// Options that were given beside --resume must say what the run says, but for how often cuts are
+// taken, which may change. Errors: kInvalid, naming the first that contradicts it.
+Status apply_given(const Options& options, TrainingJob* resumed);
 // The optimizer of that run, without opening its data.
 Result<OptimizerOptions> load_optimizer(const RunDirectory& directory);
 
