@@ -64,8 +64,9 @@ Result<std::unique_ptr<RunDirectory>> RunDirectory::lock(const std::string& path
                          std::strerror(errno));
   }
   if (::flock(directory->lock_, LOCK_EX | LOCK_NB) != 0) {
-    return invalid_error("--run-dir %s: another ftrun uses it; wait for its end, or choose another directory",
-                         path.c_str());
+    return invalid_error(
+        "--run-dir %s: another ftrun uses it; wait for its end, or choose another directory",
+        path.c_str());
   }
   return directory;
 }
