@@ -10,7 +10,8 @@ Central::Central(const CentralOptions& options)
       term_(options.restart.term),
       book_(static_cast<int>(options.layer_costs.size())),
       batches_(options.training.batches()),
-      reported_known_(!options.restart.resume) {
+      reported_known_(!options.restart.resume),
+      from_stages_(options.restart.resume && options.run == RunId{}) {
   net::Hello own;
   own.set_name(options_.name);
   own.set_model_sha256(options_.model_sha256);

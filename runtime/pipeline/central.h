@@ -216,6 +216,7 @@ class Central {
   int64_t finished_ = -1;       // newest batch that every stage has stepped and whose loss is in
   int64_t finished_ever_ = -1;  // in any term
   bool reported_known_ = true;  // after a restart only once training has resumed
+  bool from_stages_ = false;    // the run was begun elsewhere: nothing of it is in the directory
   std::map<int64_t, BatchSum> sums_;
   std::deque<EvaluationSum> evaluations_;  // cuts whose evaluation is due or under way
   int64_t evaluated_ = -1;                 // newest cut whose evaluation is done
