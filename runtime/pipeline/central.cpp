@@ -76,6 +76,10 @@ void Central::on_tick() {
   if (phase_ == Phase::kDone) return;
   if (phase_ == Phase::kWaiting && members_.count() > options_.workers) begin("start");
   find_losses();
+  if (waiting_for_layers_ && !gathered_ && gather_until_ >= 0 && now_ >= gather_until_) {
+    gathered_ = true;
+    choose();
+  }
   if (phase_ == Phase::kTraining) admit_and_dismiss();
   if (now_ >= next_heartbeat_) beat();
   for (auto stranger = strangers_.begin(); stranger != strangers_.end();) {

@@ -120,6 +120,7 @@ class Central {
   void on_inventory(PeerId from, const net::Inventory& inventory);
   void choose();
   int64_t choose_version() const;
+  bool must_gather();
   void wait_for_layers(int64_t version);
   Result<std::vector<LayerRange>> solve(size_t devices) const;
   std::vector<PeerId> order() const;
@@ -216,6 +217,8 @@ class Central {
   int64_t finished_ = -1;       // newest batch that every stage has stepped and whose loss is in
   int64_t finished_ever_ = -1;  // in any term
   bool reported_known_ = true;  // after a restart only once training has resumed
+  TimeUs gather_until_ = -1;    // -1: nobody who knows the run has come
+  bool gathered_ = false;       // that time is over
   bool from_stages_ = false;    // the run was begun elsewhere: nothing of it is in the directory
   std::map<int64_t, BatchSum> sums_;
   std::deque<EvaluationSum> evaluations_;  // cuts whose evaluation is due or under way

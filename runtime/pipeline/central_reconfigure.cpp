@@ -10,6 +10,8 @@
 namespace ft {
 namespace {
 
+constexpr TimeUs kGatherUs = 10 * kSecondUs;
+
 net::LayerRange to_message(const LayerRange& range) {
   net::LayerRange message;
   message.set_first(range.first);
@@ -115,12 +117,12 @@ int64_t Central::choose_version() const {
 }
 
 void Central::choose() {
-  lap(&phases_.pause_us);
+  lap(waiting_for_layers_ ? &phases_.choose_us : &phases_.pause_us);
+  waiting_for_layers_ = false;
   const int64_t version = choose_version();
-  int64_t floor = std::max(checkpoint_at(newest_allowed()), inventory_checkpoint_);
-  // A run that central knows from stages alone has got somewhere: it never begins again.
-  if (from_stages_ && !reported_known_) floor = std::max<int64_t>(floor, 0);
-  if (version < floor) return wait_for_layers(std::max(floor, book_.newest_held()));
+  const int64_t floor = std::max(checkpoint_at(newest_allowed()), inventory_checkpoint_);
+  const bool gathers = version < 0 && must_gather();
+  if (gathers || version < floor) return wait_for_layers(std::max(floor, book_.newest_held()));
   resumed_version_ = version;
   unreachable_ = unreachable_now_;
   leaving_seen_ = members_.has_leaving();
@@ -129,6 +131,15 @@ void Central::choose() {
   if (!ranges.ok()) return stop(ranges.status());
   waiting_text_.clear();
   assign(*ranges, row);
+}
+
+// A run that was begun elsewhere has got somewhere: before it begins again from the model file,
+// those who hold parts of it have time to come. Until one of them has come nothing is known of it.
+bool Central::must_gather() {
+  if (!from_stages_ || reported_known_ || gathered_) return false;
+  if (book_.newest_term() == 0) return true;
+  if (gather_until_ < 0) gather_until_ = now_ + kGatherUs;
+  return true;
 }
 
 void Central::wait_for_layers(int64_t version) {
