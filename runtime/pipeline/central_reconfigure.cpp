@@ -109,10 +109,13 @@ void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
 // ---- 2. Choose ----
 
 // The newest version at which every layer is held by somebody, in a snapshot that is not void. A
-// central that has just started may not know how far the run was reported: then any will do.
+// central that has just started may not know how far the run was reported (a lost directory, events
+// that a crash has cut off); then a batch without a report is better than a run that goes back.
 int64_t Central::choose_version() const {
   const int64_t version = book_.newest_whole(newest_allowed());
-  if (reported_known_ || version >= std::max<int64_t>(inventory_checkpoint_, 0)) return version;
+  const int64_t checkpoint = checkpoints_.empty() ? -1 : *checkpoints_.rbegin();
+  if (reported_known_) return version;
+  if (!from_stages_ && version >= std::max(checkpoint, inventory_checkpoint_)) return version;
   return book_.newest_whole(std::numeric_limits<int64_t>::max());
 }
 
