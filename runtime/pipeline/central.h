@@ -200,7 +200,7 @@ class Central {
   std::string waiting_text_;  // what was told
   int64_t moved_bytes_ = 0;
   int64_t inventory_checkpoint_ = -1;  // the newest that any inventory names
-  bool inventory_knows_ = false;       // somebody holds anything of the run
+  bool met_holder_ = false;            // somebody who held anything of the run has answered
   // Pairs (smaller, larger) that do not reach each other: of this term; by the inventories so far.
   std::set<std::pair<PeerId, PeerId>> unreachable_;
   std::set<std::pair<PeerId, PeerId>> unreachable_now_;

@@ -63,7 +63,6 @@ void Central::begin(const std::string& reason) {
   book_.clear();
   unreachable_now_.clear();
   inventory_checkpoint_ = -1;
-  inventory_knows_ = false;
   members_.begin_term(now_);
   actions_.push_back(SetTerm{options_.run, term_});
   // Whoever hears of a term finds it in the journal, whatever becomes of central.
@@ -94,7 +93,7 @@ void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
         device.hello.name().c_str()));
   }
   for (const net::SnapshotName& name : inventory.snapshots()) book_.hold(key_of(name), from);
-  inventory_knows_ = inventory_knows_ || inventory.snapshots_size() > 0;
+  met_holder_ = met_holder_ || inventory.snapshots_size() > 0;
   // The record of the highest term holds, from disk or from a stage.
   const net::Record& record = inventory.record();
   if (record.entries_size() > 0 &&
@@ -142,7 +141,7 @@ void Central::choose() {
 // those who hold parts of it have time to come. Until one of them has come nothing is known of it.
 bool Central::must_gather() {
   if (!from_stages_ || reported_known_ || gathered_) return false;
-  if (!inventory_knows_) return true;
+  if (!met_holder_) return true;
   if (gather_until_ < 0) gather_until_ = now_ + kGatherUs;
   return true;
 }
