@@ -191,7 +191,10 @@ bool Cluster::is_over() {
       done_at_ = now;
       check_statuses();
       if (!all_.violations.any()) check_weights();
-      for (const auto& process : processes_) process->wake();
+      // A central that slept through all of it finds nobody who could tell.
+      for (const auto& process : processes_) {
+        if (process->is_central() && process->is_paused()) process->kill(false);
+      }
     }
     return now >= done_at_ + kGoodbyeUs;
   }

@@ -327,6 +327,7 @@ void Process::write_journal(const WriteJournal& write) {
   term_ = std::max(term_, write.term);
   all_.world.note(name(), "journal, term %lld, %lld entries", static_cast<int64_t>(write.term),
                   write.record.entries_size());
+  if (opens) all_.snapshots.term_begins();
   all_.moment(opens ? Moment::kOpen : Moment::kSeal, static_cast<int64_t>(write.term));
   lines_.push_back({write.run, {write.term, write.record}});
   *record_ = write.record;

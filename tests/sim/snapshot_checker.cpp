@@ -50,13 +50,20 @@ void SnapshotChecker::look(uint64_t process, const std::string& name, const Snap
   }
 }
 
-void SnapshotChecker::gone(uint64_t process) { held_.erase(process); }
+void SnapshotChecker::gone(uint64_t process) {
+  ghosts_[process] = std::move(held_[process]);
+  held_.erase(process);
+}
 
 void SnapshotChecker::stored(const SnapshotKey& key) {
   for (int layer = 0; layer < spec_.layers; ++layer) {
     const SnapshotKey part{key.version, layer, key.term};
     const auto holds = [&](const auto& entry) { return entry.second.count(part) != 0; };
-    if (std::count_if(held_.begin(), held_.end(), holds) < 2) return;
+    if (std::count_if(held_.begin(), held_.end(), holds) +
+            std::count_if(ghosts_.begin(), ghosts_.end(), holds) <
+        2) {
+      return;
+    }
   }
   complete_.insert({key.version, key.term});
 }

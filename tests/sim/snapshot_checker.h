@@ -27,6 +27,8 @@ class SnapshotChecker {
   void look(uint64_t process, const std::string& name, const SnapshotStore& store, bool has_disk,
             int64_t checkpoint, const std::vector<const net::Record*>& records);
   void gone(uint64_t process);
+  // A term begins: central has heard anew who holds what.
+  void term_begins() { ghosts_.clear(); }
   void checkpoint_synced(int64_t version, uint64_t term) { complete_.insert({version, term}); }
 
   // Whether a cut at `floor` or above is whole by this record among those who are there.
@@ -43,6 +45,8 @@ class SnapshotChecker {
   const RunSpec& spec_;
   Violations& violations_;
   std::map<uint64_t, Keys> held_;
+  // What those held who are gone, as long as central cannot know that they are.
+  std::map<uint64_t, Keys> ghosts_;
   std::set<std::pair<int64_t, uint64_t>> complete_;  // (version, term), ever
 };
 
