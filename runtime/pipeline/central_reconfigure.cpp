@@ -335,6 +335,11 @@ void Central::resume() {
   net::Control message;
   *message.mutable_resume()->mutable_record() = book_.record();
   send_all(message);
+  if (evaluated_ >= resumed_version_) {
+    net::Control done;
+    done.mutable_evaluation_done()->set_version(evaluated_);
+    send_all(done);
+  }
   ReconfiguredReport report;
   report.term = term_;
   report.reason = reason_;

@@ -152,7 +152,7 @@ void Stage::on_central(const net::Control& message) {
       record_ = message.resume().record();
       return on_resume();
     case net::Control::kEvaluationDone:
-      evaluated_.insert(message.evaluation_done().version());
+      evaluated_ = message.evaluation_done().version();
       return;
     case net::Control::kHoldCut:
       if (phase_ == Phase::kTraining && has_range() && message.hold_cut().version() == version_) {
@@ -218,7 +218,6 @@ void Stage::forget_run() {
   drop_work();
   store_ = SnapshotStore();
   record_.Clear();
-  evaluated_.clear();
   centrals_.clear();
   checkpoint_batches_ = 0;
   assign_.Clear();
@@ -236,6 +235,7 @@ void Stage::drop_work() {
   arrived_labels_.clear();
   arrived_gradients_.clear();
   evaluations_.clear();
+  evaluated_ = -1;
   snapshots_due_.clear();
   fetching_.clear();
   relays_.clear();
