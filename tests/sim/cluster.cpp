@@ -14,6 +14,8 @@ constexpr TimeUs kWaitingUs = 15 * kSecondUs;
 // Stages hear that the run is over, or find out.
 constexpr TimeUs kGoodbyeUs = 4 * kSecondUs;
 // What stages are started with; it moves with central.
+// A central that has slept hears within that time that another leads.
+constexpr TimeUs kToldUs = 2 * kSecondUs;
 constexpr const char* kCentralEndpoint = "tcp://10.0.0.250:7117";
 
 }  // namespace
@@ -135,18 +137,18 @@ bool Cluster::has_state() const {
 }
 
 void Cluster::check_weights() {
-  const Complete* complete = leader_->complete();
+  const Complete* complete = winner_->complete();
   const auto layers = static_cast<size_t>(all_.spec.layers);
   if (complete == nullptr || complete->version != all_.spec.batches - 1 ||
-      leader_->final_snapshots().size() != layers) {
+      winner_->final_snapshots().size() != layers) {
     return all_.violations.add("central ended well without the whole weights of the last batch");
   }
-  const net::Record& record = disk_->record();
+  const net::Record& record = winner_->disk()->record();
   const Outcome outcome = replay(all_.spec, record, all_.spec.batches);
   for (size_t layer = 0; layer < layers; ++layer) {
     LayerDigests state;
     const LayerDigests& expected = outcome.state[layer];
-    const bool whole = unwrap_state(*leader_->final_snapshots()[layer], &state);
+    const bool whole = unwrap_state(*winner_->final_snapshots()[layer], &state);
     if (whole && state == expected) continue;
     const char* what = !whole                                      ? "damaged"
                        : state.statistics != expected.statistics ? "wrong in its statistics"
@@ -163,7 +165,7 @@ void Cluster::check_weights() {
                                  static_cast<long long>(batch), steps, layer));
     }
   }
-  leader_->reports()->finished(outcome);
+  winner_->reports()->finished(outcome);
 }
 
 void Cluster::check_statuses() {
@@ -171,7 +173,9 @@ void Cluster::check_statuses() {
     if (!process->has_ended()) continue;
     const StatusCode code = process->status().code();
     bool expected = code == StatusCode::kOk;
-    if (process->is_central() && process.get() != leader_) expected = code == StatusCode::kRefused;
+    if (process->is_central() && process.get() != winner_) {
+      expected = code == StatusCode::kRefused && centrals_met_;
+    }
     if (code == StatusCode::kInterrupted) expected = process->was_interrupted();
     // A central that was killed afterwards had not told anybody.
     if (process->was_killed()) continue;
@@ -182,22 +186,31 @@ void Cluster::check_statuses() {
   }
 }
 
+// The first central that ends well. Another one that slept nearly until then finds nobody who could
+// tell it.
+void Cluster::find_winner() {
+  if (winner_ != nullptr) return;
+  for (const auto& process : processes_) {
+    if (!process->is_central() || !process->has_ended() || process->was_killed()) continue;
+    if (process->status().code() == StatusCode::kRefused) continue;
+    winner_ = process.get();
+    done_at_ = all_.world.now();
+    check_statuses();
+    if (!all_.violations.any()) check_weights();
+    for (const auto& other : processes_) {
+      const bool late = other->is_paused() || done_at_ - other->woken_at() < kToldUs;
+      if (other->is_central() && other != process && late) other->kill(false);
+    }
+    return;
+  }
+}
+
 // Whether there is nothing left to see.
 bool Cluster::is_over() {
   if (all_.violations.any()) return true;
   const TimeUs now = all_.world.now();
-  if (leader_->has_ended() && !leader_->was_killed()) {
-    if (done_at_ < 0) {
-      done_at_ = now;
-      check_statuses();
-      if (!all_.violations.any()) check_weights();
-      // A central that slept through all of it finds nobody who could tell.
-      for (const auto& process : processes_) {
-        if (process->is_central() && process->is_paused()) process->kill(false);
-      }
-    }
-    return now >= done_at_ + kGoodbyeUs;
-  }
+  find_winner();
+  if (done_at_ >= 0) return now >= done_at_ + kGoodbyeUs;
   if (!healed_) return false;
   const TimeUs since = now - healed_at_;
   if (leader_->is_waiting_for_layers() && since > kWaitingUs && !has_state()) {

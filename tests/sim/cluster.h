@@ -74,6 +74,7 @@ class Cluster {
 
   // The end
   bool is_over();
+  void find_winner();
   void check_end();
   void check_statuses();
   void check_weights();
@@ -86,8 +87,10 @@ class Cluster {
   std::vector<std::unique_ptr<ReportChecker>> reports_;
   std::vector<std::unique_ptr<Process>> processes_;
   std::vector<Device> devices_;  // 0: central's
-  Process* leader_ = nullptr;    // the central that counts
+  Process* leader_ = nullptr;    // the newest central
   SimDisk* disk_ = nullptr;      // its disk
+  Process* winner_ = nullptr;    // the central that has finished the run
+  bool centrals_met_ = false;    // two of them ran at a time
   int workers_ = 1;
 
   size_t next_fault_ = 0;

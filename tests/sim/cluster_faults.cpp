@@ -46,7 +46,7 @@ void Cluster::happened(Moment moment, int64_t value) {
 }
 
 void Cluster::strike() {
-  if (healed_ || done_at_ >= 0 || leader_->has_ended()) return;
+  if (healed_ || done_at_ >= 0) return;
   const Fault& fault = options_.faults[next_fault_++];
   all_.world.note("fault", name_of(fault.kind), fault.device, fault.other, fault.duration);
   apply(fault);
@@ -194,6 +194,7 @@ void Cluster::take_over(const Fault& fault) {
   const int host = kSecondHost + static_cast<int>(processes_.size() % 50);
   all_.world.after(dice_.below(3 * kSecondUs), [this, copy, first, host] {
     if (healed_ || leader_ != first || !first->is_paused()) return;
+    centrals_met_ = true;
     start_central(add_disk(copy), true, host);
   });
 }

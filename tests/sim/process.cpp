@@ -75,6 +75,7 @@ Process::Process(Surroundings* surroundings, const ProcessOptions& options)
       net_(std::make_shared<NetProcess>()),
       executor_(&all_.spec, options.name, &all_.violations),
       tasks_(&all_.spec, options.name, options.self, &all_.ownership, &all_.violations) {
+  woken_at_ = now();
   net_->name = options.name;
   net_->host = options.host;
   net_->wake = [this] {
@@ -235,6 +236,7 @@ void Process::wake() {
   if (!is_running() || !is_paused()) return;
   all_.world.note(name(), "wakes up");
   net_->paused = false;
+  woken_at_ = now();
   all_.network.woken(net_);
   // It slept in the middle of its wait, or just before it looked at the clock.
   const bool messages_first = all_.world.compute_dice.chance(50);

@@ -54,6 +54,7 @@ class Process : public Outside, public TransportHandler {
   bool is_central() const { return setup_.disk != nullptr; }
   bool is_running() const { return core_ != nullptr && !ended_; }
   bool is_paused() const { return net_->paused; }
+  TimeUs woken_at() const { return woken_at_; }  // or started
   bool was_killed() const { return killed_; }
   bool was_interrupted() const { return interrupted_; }
   // It came to its end by itself, with this status.
@@ -117,6 +118,7 @@ class Process : public Outside, public TransportHandler {
   CentralSetup setup_;
   net::Record* record_ = nullptr;  // of all_.records: ours
   int slowness_ = 1;
+  TimeUs woken_at_ = 0;
 
   bool service_due_ = false;
   std::deque<std::function<void()>> held_;  // while paused
