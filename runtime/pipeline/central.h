@@ -212,10 +212,11 @@ class Central {
   int64_t batches_ = 0;     // stop after that many; an interrupt lowers it
   int64_t next_batch_ = 0;  // to load
   int32_t next_micro_ = 0;
-  int loads_ = 0;               // under way
-  int64_t finished_ = -1;       // newest batch that every stage has stepped and whose loss is in
-  int64_t finished_ever_ = -1;  // in any term
-  bool reported_known_ = true;  // after a restart only once training has resumed
+  int loads_ = 0;                 // under way
+  int64_t finished_ = -1;         // newest batch that every stage has stepped and whose loss is in
+  int64_t finished_ever_ = -1;    // in any term
+  bool run_from_stages_ = false;  // its run directory was empty
+  bool reported_known_ = true;    // after a restart only once training has resumed
   std::map<int64_t, BatchSum> sums_;
   std::deque<EvaluationSum> evaluations_;  // cuts whose evaluation is due or under way
   int64_t evaluated_ = -1;                 // newest cut whose evaluation is done

@@ -119,8 +119,7 @@ void Central::choose() {
   const int64_t version = choose_version();
   int64_t floor = std::max(checkpoint_at(newest_allowed()), inventory_checkpoint_);
   // A run that central knows from stages alone has got somewhere: it never begins again.
-  const bool from_stages = options_.restart.resume && options_.restart.term == 0;
-  if (from_stages && !reported_known_) floor = std::max<int64_t>(floor, 0);
+  if (run_from_stages_ && !reported_known_) floor = std::max<int64_t>(floor, 0);
   if (version < floor) return wait_for_layers(std::max(floor, book_.newest_held()));
   resumed_version_ = version;
   unreachable_ = unreachable_now_;
