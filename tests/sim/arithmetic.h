@@ -56,8 +56,7 @@ inline double loss_of(Digest output, Digest labels) {
   return static_cast<double>(combine(output, labels, 34) % 1000);
 }
 inline int64_t correct_of(Digest output, Digest labels, int64_t rows) {
-  return static_cast<int64_t>(combine(output, labels, 35) %
-                              (static_cast<uint64_t>(rows) + 1));
+  return static_cast<int64_t>(combine(output, labels, 35) % (static_cast<uint64_t>(rows) + 1));
 }
 
 // As bytes on the wire. Whatever is beyond the digests is filled with a pattern that goes with

@@ -45,6 +45,7 @@ Cluster::Cluster(const ClusterOptions& options)
       }
     };
   }
+  all_.leads = [this](const Process& central) { leads(central); };
   all_.moment = [this](Moment moment, int64_t value) { happened(moment, value); };
   devices_.push_back({"central", nullptr, 0});
   for (int i = 1; i <= options.spec.stages; ++i) {
@@ -124,6 +125,11 @@ bool Cluster::has_state() const {
   // Central knows of the run from its disk, or from whoever holds something of it.
   if (disk_->run == RunId{} && !all_.snapshots.is_anything_held()) return false;
   int64_t floor = disk_->checkpoint_version();
+  // Whoever learns of a run from what others hold of it never begins it again.
+  const bool resumed = std::any_of(disk_->events.begin(), disk_->events.end(), [](const auto& e) {
+    return std::holds_alternative<ReconfiguredReport>(e);
+  });
+  if (disk_->began_empty && !resumed) floor = 0;
   const net::Record* record = &disk_->record();
   const auto newest = [](const net::Record& of) {
     return of.entries_size() == 0 ? 0 : of.entries(of.entries_size() - 1).term();
@@ -150,7 +156,7 @@ void Cluster::check_weights() {
     const LayerDigests& expected = outcome.state[layer];
     const bool whole = unwrap_state(*winner_->final_snapshots()[layer], &state);
     if (whole && state == expected) continue;
-    const char* what = !whole                                      ? "damaged"
+    const char* what = !whole                                    ? "damaged"
                        : state.statistics != expected.statistics ? "wrong in its statistics"
                        : state.optimizer != expected.optimizer   ? "wrong in its optimizer state"
                                                                  : "wrong in its parameters";
@@ -186,6 +192,24 @@ void Cluster::check_statuses() {
   }
 }
 
+// A central goes on that another one has taken over from.
+void Cluster::leads(const Process& central) {
+  for (const auto& other : processes_) {
+    if (!other->is_central() || other.get() == &central) continue;
+    if (other->led_at() <= std::max(central.led_at(), central.started_at())) continue;
+    const auto is_witness = [&](const auto& process) {
+      return process->is_running() && !process->is_paused() && !process->is_central() &&
+             process->central() == other->self() && central.contacts().count(process->self()) != 0;
+    };
+    const TimeUs since = std::max(central.woken_at(), other->led_at());
+    if (std::none_of(processes_.begin(), processes_.end(), is_witness)) {
+      split_ = true;
+    } else if (all_.world.now() - since > kToldUs) {
+      all_.violations.add("a central goes on that another one has taken over from");
+    }
+  }
+}
+
 // The first central that ends well. Another one that slept nearly until then finds nobody who could
 // tell it.
 void Cluster::find_winner() {
@@ -208,6 +232,10 @@ void Cluster::find_winner() {
 // Whether there is nothing left to see.
 bool Cluster::is_over() {
   if (all_.violations.any()) return true;
+  if (split_) {
+    result_.end = RunResult::End::kSplit;
+    return true;
+  }
   const TimeUs now = all_.world.now();
   find_winner();
   if (done_at_ >= 0) return now >= done_at_ + kGoodbyeUs;

@@ -5,6 +5,9 @@
 // First the faults strike (safety: the checkers look all the time). Then everything is healed,
 // central and stages that are gone are started again, and the run must finish within a bounded
 // time (liveness), unless no whole cut is left anywhere: then central must say what it waits for.
+//
+// Two centrals must never both train, as long as somebody is there who can tell: a device that one
+// of them has heard and that follows the other. Without one they split, and the run ends here.
 
 #include <array>
 #include <memory>
@@ -26,7 +29,7 @@ struct ClusterOptions {
 };
 
 struct RunResult {
-  enum class End : uint8_t { kFinished, kWaiting, kViolation };
+  enum class End : uint8_t { kFinished, kWaiting, kSplit, kViolation };
   End end = End::kFinished;
   std::string violation;
   uint64_t hash = 0;
@@ -73,6 +76,7 @@ class Cluster {
   void heal();
 
   // The end
+  void leads(const Process& central);
   bool is_over();
   void find_winner();
   void check_end();
@@ -91,6 +95,7 @@ class Cluster {
   SimDisk* disk_ = nullptr;      // its disk
   Process* winner_ = nullptr;    // the central that has finished the run
   bool centrals_met_ = false;    // two of them ran at a time
+  bool split_ = false;           // they cannot know of each other
   int workers_ = 1;
 
   size_t next_fault_ = 0;

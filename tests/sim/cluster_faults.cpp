@@ -159,9 +159,8 @@ void Cluster::apply_to_link(const Fault& fault) {
       return;
     case FaultKind::kDuplicate:
       each_way(fault, [](Link* link) { link->duplicate_percent = kDuplicatePercent; });
-      lasts(fault.duration, [this, fault] {
-        each_way(fault, [](Link* link) { link->duplicate_percent = 0; });
-      });
+      lasts(fault.duration,
+            [this, fault] { each_way(fault, [](Link* link) { link->duplicate_percent = 0; }); });
       return;
     default:
       return;

@@ -130,9 +130,8 @@ void FakeExecutor::backward(const Task& task, TaskResult* result) {
 }
 
 void FakeExecutor::step(const Task& task) {
-  if (!has(task.batch - 1, "a step") || !has(task.mean_from == task.batch ? task.batch - 1
-                                                                          : task.mean_from,
-                                             "a mean")) {
+  if (!has(task.batch - 1, "a step") ||
+      !has(task.mean_from == task.batch ? task.batch - 1 : task.mean_from, "a mean")) {
     return;
   }
   Parameters& next = parameters_[task.batch];
@@ -177,8 +176,7 @@ void FakeExecutor::snapshot(const Task& task, TaskResult* result) {
     const auto [parameters, optimizer] = parameters_.at(task.version).at(task.layer);
     state = {parameters, optimizer, statistics_.at(task.version).at(task.layer)};
   }
-  result->tensors = {
-      wrap_state(state, spec_.layer_bytes.at(static_cast<size_t>(task.layer)))};
+  result->tensors = {wrap_state(state, spec_.layer_bytes.at(static_cast<size_t>(task.layer)))};
 }
 
 }  // namespace ft::sim

@@ -7,13 +7,14 @@ struct Weight {
   FaultKind kind;
   int weight;
 };
-constexpr Weight kWeights[] = {
-    {FaultKind::kCrash, 16},        {FaultKind::kPowerLoss, 8},        {FaultKind::kPause, 14},
-    {FaultKind::kPartition, 8},     {FaultKind::kOneWay, 5},           {FaultKind::kCut, 6},
-    {FaultKind::kSlowLink, 4},      {FaultKind::kDuplicate, 5},        {FaultKind::kSlowDevice, 3},
-    {FaultKind::kLeave, 6},         {FaultKind::kJoin, 6},             {FaultKind::kCentralCrash, 9},
-    {FaultKind::kCentralWiped, 4},  {FaultKind::kCentralPowerLoss, 4}, {FaultKind::kTwoCentrals, 3},
-    {FaultKind::kTwoCentralsCopy, 3}};
+constexpr Weight kWeights[] = {{FaultKind::kCrash, 16},       {FaultKind::kPowerLoss, 8},
+                               {FaultKind::kPause, 14},       {FaultKind::kPartition, 8},
+                               {FaultKind::kOneWay, 5},       {FaultKind::kCut, 6},
+                               {FaultKind::kSlowLink, 4},     {FaultKind::kDuplicate, 5},
+                               {FaultKind::kSlowDevice, 3},   {FaultKind::kLeave, 6},
+                               {FaultKind::kJoin, 6},         {FaultKind::kCentralCrash, 9},
+                               {FaultKind::kCentralWiped, 4}, {FaultKind::kCentralPowerLoss, 4},
+                               {FaultKind::kTwoCentrals, 3},  {FaultKind::kTwoCentralsCopy, 3}};
 
 FaultKind draw_kind(Dice* dice) {
   int total = 0;
@@ -59,11 +60,24 @@ TimeUs draw_duration(Dice* dice) {
 }  // namespace
 
 const char* name_of(FaultKind kind) {
-  static constexpr const char* kNames[kFaultKinds] = {
-      "crash",   "power-loss",    "pause",   "partition", "one-way",
-      "cut",     "slow-link",     "duplicate", "slow-device", "leave",
-      "join",    "central-crash", "central-power-loss", "central-wiped", "two-centrals",
-      "two-centrals-copy", "restart", "heal"};
+  static constexpr const char* kNames[kFaultKinds] = {"crash",
+                                                      "power-loss",
+                                                      "pause",
+                                                      "partition",
+                                                      "one-way",
+                                                      "cut",
+                                                      "slow-link",
+                                                      "duplicate",
+                                                      "slow-device",
+                                                      "leave",
+                                                      "join",
+                                                      "central-crash",
+                                                      "central-power-loss",
+                                                      "central-wiped",
+                                                      "two-centrals",
+                                                      "two-centrals-copy",
+                                                      "restart",
+                                                      "heal"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -36,6 +36,7 @@ struct Totals {
   int64_t runs = 0;
   int64_t failures = 0;
   int64_t waiting = 0;
+  int64_t split = 0;
   std::array<int64_t, kFaultKinds> faults{};
   int64_t reconfigurations = 0;
   TimeUs virtual_us = 0;
@@ -45,6 +46,7 @@ struct Totals {
     ++runs;
     failures += result.end == RunResult::End::kViolation ? 1 : 0;
     waiting += result.end == RunResult::End::kWaiting ? 1 : 0;
+    split += result.end == RunResult::End::kSplit ? 1 : 0;
     for (size_t i = 0; i < faults.size(); ++i) faults[i] += result.faults[i];
     reconfigurations += result.reconfigurations;
     virtual_us += result.virtual_us;
@@ -58,18 +60,20 @@ struct Totals {
                name_of(static_cast<FaultKind>(i));
     }
     std::printf(
-        "ftsim: %lld runs, %lld failures, %lld waiting for lost layers; faults: %s; %lld "
+        "ftsim: %lld runs, %lld failures, %lld waiting for lost layers, %lld split; faults: %s; "
+        "%lld "
         "reconfigurations; %.1f virtual hours; hash %016llx\n",
         static_cast<long long>(runs), static_cast<long long>(failures),
-        static_cast<long long>(waiting), kinds.empty() ? "none" : kinds.c_str(),
-        static_cast<long long>(reconfigurations),
+        static_cast<long long>(waiting), static_cast<long long>(split),
+        kinds.empty() ? "none" : kinds.c_str(), static_cast<long long>(reconfigurations),
         static_cast<double>(virtual_us) / (3600.0 * kSecondUs),
         static_cast<unsigned long long>(hash));
   }
 };
 
 void show(const RunResult& result, bool all) {
-  const size_t first = all || result.text.size() < kLinesShown ? 0 : result.text.size() - kLinesShown;
+  const size_t first =
+      all || result.text.size() < kLinesShown ? 0 : result.text.size() - kLinesShown;
   for (size_t i = first; i < result.text.size(); ++i) {
     std::fprintf(stderr, "%s\n", result.text[i].c_str());
   }

@@ -61,8 +61,7 @@ Outcome replay(const RunSpec& spec, const net::Record& record, int64_t batches) 
   for (int64_t batch = 0; batch < batches; ++batch) {
     const Configuration at = configuration_of(spec, record, batch);
     const auto used = [&](size_t layer) {
-      return spec.sync ? batch - 1
-                       : std::max(batch - (at.stages - at.stage_of[layer]), at.resumed);
+      return spec.sync ? batch - 1 : std::max(batch - (at.stages - at.stage_of[layer]), at.resumed);
     };
     States next = versions[batch - 1];
     std::vector<Digest> gradients(layers, 0);

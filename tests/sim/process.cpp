@@ -17,52 +17,88 @@ constexpr TimeUs kUnsyncedUs = 700 * kMillisecondUs;
 
 const char* pattern_of(const net::Control& message) {
   switch (message.body_case()) {
-    case net::Control::kHello: return "<- Hello from %lld, term %lld";
-    case net::Control::kRefuse: return "<- Refuse from %lld, term %lld";
-    case net::Control::kPause: return "<- Pause from %lld, term %lld";
-    case net::Control::kInventory: return "<- Inventory from %lld, term %lld";
-    case net::Control::kAssign: return "<- Assign from %lld, term %lld, version %lld";
-    case net::Control::kFetchSnapshot: return "<- FetchSnapshot from %lld, term %lld, layer %lld";
-    case net::Control::kReady: return "<- Ready from %lld, term %lld";
-    case net::Control::kResume: return "<- Resume from %lld, term %lld";
-    case net::Control::kProgress: return "<- Progress from %lld, term %lld, version %lld";
-    case net::Control::kBatchLoss: return "<- BatchLoss from %lld, term %lld, batch %lld";
-    case net::Control::kSnapshotStored: return "<- SnapshotStored from %lld, term %lld, v %lld";
-    case net::Control::kRelease: return "<- Release from %lld, term %lld, version %lld";
-    case net::Control::kCollect: return "<- Collect from %lld, term %lld, version %lld";
-    case net::Control::kFinish: return "<- Finish from %lld, term %lld";
-    case net::Control::kFailure: return "<- Failure from %lld, term %lld";
-    case net::Control::kHeartbeat: return "<- Heartbeat from %lld, term %lld";
-    case net::Control::kUnreachable: return "<- Unreachable from %lld, term %lld, peer %lld";
-    case net::Control::kLeave: return "<- Leave from %lld, term %lld";
-    case net::Control::kHoldCut: return "<- HoldCut from %lld, term %lld, version %lld";
-    default: return "<- control from %lld, term %lld";
+    case net::Control::kHello:
+      return "<- Hello from %lld, term %lld";
+    case net::Control::kRefuse:
+      return "<- Refuse from %lld, term %lld";
+    case net::Control::kPause:
+      return "<- Pause from %lld, term %lld";
+    case net::Control::kInventory:
+      return "<- Inventory from %lld, term %lld";
+    case net::Control::kAssign:
+      return "<- Assign from %lld, term %lld, version %lld";
+    case net::Control::kFetchSnapshot:
+      return "<- FetchSnapshot from %lld, term %lld, layer %lld";
+    case net::Control::kReady:
+      return "<- Ready from %lld, term %lld";
+    case net::Control::kResume:
+      return "<- Resume from %lld, term %lld";
+    case net::Control::kProgress:
+      return "<- Progress from %lld, term %lld, version %lld";
+    case net::Control::kBatchLoss:
+      return "<- BatchLoss from %lld, term %lld, batch %lld";
+    case net::Control::kSnapshotStored:
+      return "<- SnapshotStored from %lld, term %lld, v %lld";
+    case net::Control::kRelease:
+      return "<- Release from %lld, term %lld, version %lld";
+    case net::Control::kCollect:
+      return "<- Collect from %lld, term %lld, version %lld";
+    case net::Control::kFinish:
+      return "<- Finish from %lld, term %lld";
+    case net::Control::kFailure:
+      return "<- Failure from %lld, term %lld";
+    case net::Control::kHeartbeat:
+      return "<- Heartbeat from %lld, term %lld";
+    case net::Control::kUnreachable:
+      return "<- Unreachable from %lld, term %lld, peer %lld";
+    case net::Control::kLeave:
+      return "<- Leave from %lld, term %lld";
+    case net::Control::kHoldCut:
+      return "<- HoldCut from %lld, term %lld, version %lld";
+    default:
+      return "<- control from %lld, term %lld";
   }
 }
 
 int64_t detail_of(const net::Control& message) {
   switch (message.body_case()) {
-    case net::Control::kAssign: return message.assign().resume_version();
-    case net::Control::kFetchSnapshot: return message.fetch_snapshot().snapshot().layer();
-    case net::Control::kProgress: return message.progress().version();
-    case net::Control::kBatchLoss: return message.batch_loss().batch();
-    case net::Control::kSnapshotStored: return message.snapshot_stored().snapshot().version();
-    case net::Control::kRelease: return message.release().version();
-    case net::Control::kCollect: return message.collect().version();
-    case net::Control::kUnreachable: return static_cast<int64_t>(message.unreachable().peer());
-    case net::Control::kHoldCut: return message.hold_cut().version();
-    default: return 0;
+    case net::Control::kAssign:
+      return message.assign().resume_version();
+    case net::Control::kFetchSnapshot:
+      return message.fetch_snapshot().snapshot().layer();
+    case net::Control::kProgress:
+      return message.progress().version();
+    case net::Control::kBatchLoss:
+      return message.batch_loss().batch();
+    case net::Control::kSnapshotStored:
+      return message.snapshot_stored().snapshot().version();
+    case net::Control::kRelease:
+      return message.release().version();
+    case net::Control::kCollect:
+      return message.collect().version();
+    case net::Control::kUnreachable:
+      return static_cast<int64_t>(message.unreachable().peer());
+    case net::Control::kHoldCut:
+      return message.hold_cut().version();
+    default:
+      return 0;
   }
 }
 
 const char* name_of(const Task& task) {
   switch (task.kind) {
-    case TaskKind::kConfigure: return "task configure, term %lld, version %lld, stage %lld";
-    case TaskKind::kForward: return "task forward %lld.%lld, version %lld";
-    case TaskKind::kBackward: return "task backward %lld.%lld";
-    case TaskKind::kStep: return "task step %lld";
-    case TaskKind::kEvaluate: return "task evaluate %lld, index %lld";
-    case TaskKind::kSnapshot: return "task snapshot v %lld, layer %lld";
+    case TaskKind::kConfigure:
+      return "task configure, term %lld, version %lld, stage %lld";
+    case TaskKind::kForward:
+      return "task forward %lld.%lld, version %lld";
+    case TaskKind::kBackward:
+      return "task backward %lld.%lld";
+    case TaskKind::kStep:
+      return "task step %lld";
+    case TaskKind::kEvaluate:
+      return "task evaluate %lld, index %lld";
+    case TaskKind::kSnapshot:
+      return "task snapshot v %lld, layer %lld";
   }
   return "";
 }
@@ -76,6 +112,7 @@ Process::Process(Surroundings* surroundings, const ProcessOptions& options)
       executor_(&all_.spec, options.name, &all_.violations),
       tasks_(&all_.spec, options.name, options.self, &all_.ownership, &all_.violations) {
   woken_at_ = now();
+  started_at_ = now();
   net_->name = options.name;
   net_->host = options.host;
   net_->wake = [this] {
@@ -276,10 +313,10 @@ void Process::start_task(Task task) {
                   : task.kind == TaskKind::kSnapshot || task.kind == TaskKind::kEvaluate
                       ? task.version
                       : task.batch,
-                  configures                             ? task.version
-                  : task.kind == TaskKind::kSnapshot     ? task.layer
-                  : task.kind == TaskKind::kEvaluate     ? task.batch
-                                                         : task.micro,
+                  configures                         ? task.version
+                  : task.kind == TaskKind::kSnapshot ? task.layer
+                  : task.kind == TaskKind::kEvaluate ? task.batch
+                                                     : task.micro,
                   configures ? task.stage : task.version);
   tasks_.started(task);
   const TimeUs takes = task_time(task.kind);
@@ -329,6 +366,7 @@ void Process::write_journal(const WriteJournal& write) {
   term_ = std::max(term_, write.term);
   all_.world.note(name(), "journal, term %lld, %lld entries", static_cast<int64_t>(write.term),
                   write.record.entries_size());
+  if (opens) all_.leads(*this);
   if (opens) all_.snapshots.term_begins();
   all_.moment(opens ? Moment::kOpen : Moment::kSeal, static_cast<int64_t>(write.term));
   lines_.push_back({write.run, {write.term, write.record}});
@@ -353,8 +391,8 @@ void Process::write_checkpoint(const WriteCheckpoint& write,
   all_.world.note(name(), "checkpoint %lld, term %lld", write.version,
                   static_cast<int64_t>(write.term));
   if (snapshots.empty()) {
-    all_.violations.add(format("checkpoint %lld is not whole at central",
-                               static_cast<long long>(write.version)));
+    all_.violations.add(
+        format("checkpoint %lld is not whole at central", static_cast<long long>(write.version)));
   }
   const bool early = all_.plant->acknowledges_unsynced_checkpoint();
   if (all_.plant->writes_checkpoint_in_place()) setup_.disk->checkpoint.reset();
@@ -378,11 +416,13 @@ void Process::tell(const Report& report) {
                     static_cast<int64_t>(reconfigured->stages.size()));
     replayed_ = std::max(replayed_, reconfigured->replayed);
     is_waiting_for_layers_ = false;
+    led_at_ = now();
     all_.terms.resumed(reconfigured->term, reconfigured->resume_batch - 1,
-                       setup_.disk->checkpoint_version());
+                       setup_.disk->checkpoint_version(), self());
     all_.moment(Moment::kResume, static_cast<int64_t>(reconfigured->term));
   } else if (const auto* batch = std::get_if<BatchReport>(&report)) {
     all_.world.note(name(), "batch %lld, replayed %lld", batch->batch, batch->replayed ? 1 : 0);
+    all_.leads(*this);
   } else if (const auto* evaluated = std::get_if<EvaluatedReport>(&report)) {
     all_.world.note(name(), "evaluated %lld", evaluated->version);
   } else if (const auto* waiting = std::get_if<WaitingReport>(&report)) {
@@ -404,7 +444,8 @@ void Process::tell(const Report& report) {
 // ---- From the transport ----
 
 // What the checkers want to know of the messages that pass.
-void Process::hear(const net::Control& message) {
+void Process::hear(PeerId from, const net::Control& message) {
+  if (is_central()) contacts_.insert(from);
   term_ = std::max(term_, message.term());
   if (message.has_inventory() && is_central()) {
     all_.terms.inventory(message.term(), message.inventory().checkpoint_batches() - 1);
@@ -423,7 +464,7 @@ void Process::on_control(PeerId from, const net::Control& message) {
   if (message.has_pause() && !is_central()) central_ = from;
   net::Control changed = message;
   const int times = all_.plant->on_control(*this, from, &changed);
-  hear(changed);
+  hear(from, changed);
   for (int i = 0; i < times; ++i) core_->on_control(from, changed);
 }
 

@@ -1,13 +1,14 @@
 #pragma once
 
-// Process: one node of the simulated cluster: the real NodeCore and Transport, driven as reactor.cpp
-// drives them; compute, data and disk are fakes that answer after a while. A paused process
-// does nothing until it is woken; a dead one keeps its place here, empty.
+// Process: one node of the simulated cluster: the real NodeCore and Transport, driven as
+// reactor.cpp drives them; compute, data and disk are fakes that answer after a while. A paused
+// process does nothing until it is woken; a dead one keeps its place here, empty.
 
 #include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,10 @@ class Process : public Outside, public TransportHandler {
   bool is_running() const { return core_ != nullptr && !ended_; }
   bool is_paused() const { return net_->paused; }
   TimeUs woken_at() const { return woken_at_; }  // or started
+  TimeUs started_at() const { return started_at_; }
+  // Central: when training resumed under it for the last time, or -1; and whom it has heard.
+  TimeUs led_at() const { return led_at_; }
+  const std::set<PeerId>& contacts() const { return contacts_; }
   bool was_killed() const { return killed_; }
   bool was_interrupted() const { return interrupted_; }
   // It came to its end by itself, with this status.
@@ -107,7 +112,7 @@ class Process : public Outside, public TransportHandler {
   void end();
   TimeUs data_time(TimeUs takes);
   TimeUs task_time(TaskKind kind);
-  void hear(const net::Control& message);
+  void hear(PeerId from, const net::Control& message);
 
   Surroundings& all_;
   ProcessOptions options_;
@@ -119,6 +124,9 @@ class Process : public Outside, public TransportHandler {
   net::Record* record_ = nullptr;  // of all_.records: ours
   int slowness_ = 1;
   TimeUs woken_at_ = 0;
+  TimeUs started_at_ = 0;
+  TimeUs led_at_ = -1;
+  std::set<PeerId> contacts_;
 
   bool service_due_ = false;
   std::deque<std::function<void()>> held_;  // while paused

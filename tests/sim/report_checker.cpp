@@ -9,14 +9,16 @@ void TermChecker::inventory(uint64_t term, int64_t checkpoint) {
   newest = std::max(newest, checkpoint);
 }
 
-void TermChecker::resumed(uint64_t term, int64_t version, int64_t disk_checkpoint) {
+void TermChecker::resumed(uint64_t term, int64_t version, int64_t disk_checkpoint,
+                          uint64_t central) {
   ++count_;
-  if (term <= newest_) {
+  uint64_t& newest = newest_[central];
+  if (term <= newest) {
     violations_.add(format("training resumed in term %llu after term %llu",
                            static_cast<unsigned long long>(term),
-                           static_cast<unsigned long long>(newest_)));
+                           static_cast<unsigned long long>(newest)));
   }
-  newest_ = std::max(newest_, term);
+  newest = term;
   const auto known = checkpoints_.find(term);
   const int64_t told = known == checkpoints_.end() ? -1 : known->second;
   const int64_t floor = std::max(disk_checkpoint, told);
@@ -43,8 +45,8 @@ void ReportChecker::told(const Report& report) {
 void ReportChecker::batch(const BatchReport& report) {
   const auto number = static_cast<long long>(report.batch);
   if (report.batch != next_) {
-    violations_.add(format("batch %lld was told when %lld was next", number,
-                           static_cast<long long>(next_)));
+    violations_.add(
+        format("batch %lld was told when %lld was next", number, static_cast<long long>(next_)));
   }
   if (report.replayed != (report.batch <= newest_)) {
     violations_.add(format("batch %lld was told with replayed = %s", number,
@@ -57,8 +59,8 @@ void ReportChecker::batch(const BatchReport& report) {
 
 void ReportChecker::evaluated(const EvaluatedReport& report) {
   if (!evaluations_.emplace(report.version, report).second) {
-    violations_.add(format("the cut at %lld was evaluated twice",
-                           static_cast<long long>(report.version)));
+    violations_.add(
+        format("the cut at %lld was evaluated twice", static_cast<long long>(report.version)));
   }
 }
 

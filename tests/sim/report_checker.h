@@ -21,12 +21,14 @@ class TermChecker {
   explicit TermChecker(Violations* violations) : violations_(*violations) {}
   // An inventory of this term names a checkpoint.
   void inventory(uint64_t term, int64_t checkpoint);
-  void resumed(uint64_t term, int64_t version, int64_t disk_checkpoint);
+  // `central`: its process. One that sleeps while another leads may still finish what it began;
+  // that it then stops is not looked at here.
+  void resumed(uint64_t term, int64_t version, int64_t disk_checkpoint, uint64_t central);
   int count() const { return count_; }
 
  private:
   Violations& violations_;
-  uint64_t newest_ = 0;
+  std::map<uint64_t, uint64_t> newest_;  // by central
   int count_ = 0;
   std::map<uint64_t, int64_t> checkpoints_;
 };

@@ -300,8 +300,8 @@ bool SimNetwork::send(const ConnectionPtr& connection, const Frame& frame) {
   if (!connection->connected || !connection->up) return false;
   const TimeUs now = world_.now();
   std::deque<UnderWay>& wire = connection->wire;
-  const bool queue_full = wire.size() >= kOutboxFramesMax &&
-                          wire[wire.size() - kOutboxFramesMax].leaves_at > now;
+  const bool queue_full =
+      wire.size() >= kOutboxFramesMax && wire[wire.size() - kOutboxFramesMax].leaves_at > now;
   if (queue_full || wire.size() + connection->unread >= kPathFramesMax) {
     connection->blocked = true;
     if (queue_full) {

@@ -32,7 +32,7 @@ struct NetProcess {
   bool open = true;
   bool silent = false;  // gone with its machine: nobody answers for it
   bool paused = false;
-  int unread = 0;  // messages in its inboxes
+  int unread = 0;              // messages in its inboxes
   std::function<void()> wake;  // something is there to look at
 };
 using NetProcessPtr = std::shared_ptr<NetProcess>;
@@ -59,13 +59,15 @@ class SimNetwork {
   // Its sockets work again.
   void woken(const NetProcessPtr& process);
 
-  // Whoever connects to `alias` reaches `endpoint`: an address that moves between machines. What was
-  // connected through it before breaks.
+  // Whoever connects to `alias` reaches `endpoint`: an address that moves between machines. What
+  // was connected through it before breaks.
   void set_alias(const std::string& alias, const std::string& endpoint);
 
   // Of a link that nothing was said about.
   void set_default(const Link& link) { default_ = link; }
-  Link& link(int from, int to) { return links_.emplace(std::pair(from, to), default_).first->second; }
+  Link& link(int from, int to) {
+    return links_.emplace(std::pair(from, to), default_).first->second;
+  }
   void block(int from, int to);
   void heal(int from, int to);
   void heal_all();

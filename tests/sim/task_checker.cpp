@@ -8,11 +8,10 @@ namespace ft::sim {
 
 void TaskChecker::require(bool holds, const char* what, const Task& task) {
   if (holds) return;
-  violations_.add(format("%s: %s (task %d, term %llu, batch %lld, micro-batch %d, version %lld)",
-                         name_.c_str(), what, static_cast<int>(task.kind),
-                         static_cast<unsigned long long>(task.term),
-                         static_cast<long long>(task.batch), task.micro,
-                         static_cast<long long>(task.version)));
+  violations_.add(
+      format("%s: %s (task %d, term %llu, batch %lld, micro-batch %d, version %lld)", name_.c_str(),
+             what, static_cast<int>(task.kind), static_cast<unsigned long long>(task.term),
+             static_cast<long long>(task.batch), task.micro, static_cast<long long>(task.version)));
 }
 
 int64_t TaskChecker::version_used(int64_t batch) const {

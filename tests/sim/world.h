@@ -16,7 +16,7 @@
 namespace ft::sim {
 
 // Lines of text that are kept; the hash covers all.
-constexpr size_t kTraceLinesMax = 4000;
+constexpr size_t kTraceLinesMax = 200000;
 
 class World {
  public:
