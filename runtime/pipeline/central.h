@@ -119,7 +119,7 @@ class Central {
   void pause();
   void on_inventory(PeerId from, const net::Inventory& inventory);
   void choose();
-  int64_t choose_version() const;
+  int64_t choose_version(int64_t floor) const;
   void wait_for_layers(int64_t version);
   Result<std::vector<LayerRange>> solve(size_t devices) const;
   std::vector<PeerId> order() const;

@@ -107,19 +107,21 @@ void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
 // ---- 2. Choose ----
 
 // The newest version at which every layer is held by somebody, in a snapshot that is not void. A
-// central that has just started may not know how far the run was reported: then any will do.
-int64_t Central::choose_version() const {
+// central that has just started may not know all that was reported (its machine lost power, or its
+// directory): then, rather than below the floor, any will do.
+int64_t Central::choose_version(int64_t floor) const {
   const int64_t version = book_.newest_whole(newest_allowed());
-  if (reported_known_ || version >= std::max<int64_t>(inventory_checkpoint_, 0)) return version;
+  if (reported_known_ || version >= floor) return version;
   return book_.newest_whole(std::numeric_limits<int64_t>::max());
 }
 
 void Central::choose() {
   lap(&phases_.pause_us);
-  const int64_t version = choose_version();
-  int64_t floor = std::max(checkpoint_at(newest_allowed()), inventory_checkpoint_);
+  const int64_t checkpoint = checkpoints_.empty() ? -1 : *checkpoints_.rbegin();
+  int64_t floor = std::max(checkpoint, inventory_checkpoint_);
   // A run that central knows from stages alone has got somewhere: it never begins again.
   if (run_from_stages_ && !reported_known_) floor = std::max<int64_t>(floor, 0);
+  const int64_t version = choose_version(floor);
   if (version < floor) return wait_for_layers(std::max(floor, book_.newest_held()));
   resumed_version_ = version;
   unreachable_ = unreachable_now_;
