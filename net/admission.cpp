@@ -36,6 +36,7 @@ Verdict admit(const Envelope& own, const net::Control& message) {
   if (verdict == Verdict::kWait && message.has_pause()) {
     return run == RunId{} ? Verdict::kDrop : Verdict::kRaise;
   }
+  if (verdict == Verdict::kDrop && message.has_pause() && run == own.run) return Verdict::kStale;
   return verdict;
 }
 

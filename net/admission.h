@@ -14,6 +14,7 @@ namespace ft {
 enum class Verdict : uint8_t {
   kDeliver,  // of our term, or outside of terms
   kRaise,    // a Pause that leads to a newer term
+  kStale,    // a Pause of an older term: its sender does not know that the run went on
   kWait,     // of a newer term: neither delivered nor acknowledged
   kDrop,     // of an older term or another run
 };

@@ -173,6 +173,8 @@ void Transport::Impl::receive_control(const ArrivedMessage& arrived, TransportHa
       return;
     case Verdict::kRaise:
       return raise(*message, handler);
+    case Verdict::kStale:
+      return handler->on_control(from, *message);
     case Verdict::kDeliver:
       break;
   }
@@ -187,7 +189,10 @@ void Transport::Impl::deliver_control(const net::Control& message, int64_t bytes
   if (is_sequenced(message)) {
     if (ended.contains(from)) return drop("control: of a peer that was disconnected");
     Link* link = find(from);
-    if (link == nullptr) return;  // waits until we can acknowledge and answer
+    if (link == nullptr) {  // waits until we can acknowledge and answer
+      if (message.has_pause()) handler->on_control(from, message);  // from another than our central
+      return;
+    }
     ReceiveStream& stream = link->session().receiver(Channel::kControl);
     const Arrival arrival = stream.accept(message.sequence(), bytes);
     if (stream.is_ack_due()) link->pump_acks(envelope);

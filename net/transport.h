@@ -18,7 +18,9 @@
 //
 // A Pause of a newer term (of any run, while the own one is all zero) is the only sequenced message
 // that is delivered before its term is reached. It counts as frame 0 of that term's stream; a node
-// that does not follow it never acknowledges it and is not told again.
+// that does not follow it never acknowledges it and is not told again. A Pause of an older term, or
+// of the own one from a stranger, is delivered, too, outside of any stream: its sender wants to be
+// told that another leads.
 //
 // Frames of a peer that is not connected stay unacknowledged, too, until connect(). A peer that was
 // disconnected after frames had been exchanged is connected again only for unsequenced messages

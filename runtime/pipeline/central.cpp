@@ -99,14 +99,15 @@ void Central::beat() {
     if (peer == options_.self) continue;
     net::Control message;
     message.mutable_heartbeat()->set_version(finished_);
+    message.mutable_heartbeat()->set_central(options_.self);
     send(peer, std::move(message));
   }
 }
 
 void Central::on_control(PeerId from, const net::Control& message) {
   if (phase_ == Phase::kDone) return;
-  if (message.has_pause()) {  // only of a newer term, from another central of this run
-    if (options_.run != RunId{}) on_superseded();
+  if (message.has_pause()) {  // from another central of this run
+    if (options_.run != RunId{} && message.term() > term_) on_superseded();
     return;
   }
   if (message.has_hello()) return on_hello(from, message.hello());

@@ -119,7 +119,7 @@ class Central {
   void pause();
   void on_inventory(PeerId from, const net::Inventory& inventory);
   void choose();
-  int64_t choose_version() const;
+  int64_t choose_version(int64_t floor) const;
   bool must_gather();
   void wait_for_layers(int64_t version);
   Result<std::vector<LayerRange>> solve(size_t devices) const;
@@ -200,7 +200,6 @@ class Central {
   std::string waiting_text_;  // what was told
   int64_t moved_bytes_ = 0;
   int64_t inventory_checkpoint_ = -1;  // the newest that any inventory names
-  bool met_holder_ = false;            // somebody who held anything of the run has answered
   // Pairs (smaller, larger) that do not reach each other: of this term; by the inventories so far.
   std::set<std::pair<PeerId, PeerId>> unreachable_;
   std::set<std::pair<PeerId, PeerId>> unreachable_now_;
@@ -218,9 +217,9 @@ class Central {
   int64_t finished_ = -1;       // newest batch that every stage has stepped and whose loss is in
   int64_t finished_ever_ = -1;  // in any term
   bool reported_known_ = true;  // after a restart only once training has resumed
-  TimeUs gather_until_ = -1;    // -1: nobody who knows the run has come
-  bool gathered_ = false;       // that time is over
-  bool from_stages_ = false;    // the run was begun elsewhere: nothing of it is in the directory
+  TimeUs gather_until_ = -1;
+  bool gathered_ = false;     // that time is over
+  bool from_stages_ = false;  // the run was begun elsewhere: nothing of it is in the directory
   std::map<int64_t, BatchSum> sums_;
   std::deque<EvaluationSum> evaluations_;  // cuts whose evaluation is due or under way
   int64_t evaluated_ = -1;                 // newest cut whose evaluation is done

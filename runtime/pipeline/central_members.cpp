@@ -119,8 +119,11 @@ bool Central::refuse_foreign_run(PeerId from, const net::Hello& hello) {
 // ---- Being there ----
 
 void Central::on_heartbeat(PeerId from, const net::Control& message) {
-  if (message.term() > term_ && options_.run != RunId{} && to_run(message.run()) == options_.run) {
-    return on_superseded();
+  if (options_.run != RunId{} && to_run(message.run()) == options_.run) {
+    // Of our own term: two centrals have taken the same one, and this device follows the other.
+    const PeerId central = message.heartbeat().central();
+    const bool other = central != 0 && central != options_.self;
+    if (message.term() > term_ || (other && message.term() == term_)) return on_superseded();
   }
   Device* device = members_.find(from);
   // An older term's heartbeat says that its sender has not heard our Pause: it does not count.

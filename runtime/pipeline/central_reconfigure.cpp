@@ -93,7 +93,6 @@ void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
         device.hello.name().c_str()));
   }
   for (const net::SnapshotName& name : inventory.snapshots()) book_.hold(key_of(name), from);
-  met_holder_ = met_holder_ || inventory.snapshots_size() > 0;
   // The record of the highest term holds, from disk or from a stage.
   const net::Record& record = inventory.record();
   if (record.entries_size() > 0 &&
@@ -110,21 +109,20 @@ void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
 // ---- 2. Choose ----
 
 // The newest version at which every layer is held by somebody, in a snapshot that is not void. A
-// central that has just started may not know how far the run was reported (a lost directory, events
-// that a crash has cut off); then a batch without a report is better than a run that goes back.
-int64_t Central::choose_version() const {
+// central that has just started may not know all that was reported (its directory is lost, or its
+// machine lost power): then a batch without a report is better than a run that goes back.
+int64_t Central::choose_version(int64_t floor) const {
   const int64_t version = book_.newest_whole(newest_allowed());
-  const int64_t checkpoint = checkpoints_.empty() ? -1 : *checkpoints_.rbegin();
-  if (reported_known_) return version;
-  if (!from_stages_ && version >= std::max(checkpoint, inventory_checkpoint_)) return version;
+  if (reported_known_ || (!from_stages_ && version >= floor)) return version;
   return book_.newest_whole(std::numeric_limits<int64_t>::max());
 }
 
 void Central::choose() {
   lap(waiting_for_layers_ ? &phases_.choose_us : &phases_.pause_us);
   waiting_for_layers_ = false;
-  const int64_t version = choose_version();
-  const int64_t floor = std::max(checkpoint_at(newest_allowed()), inventory_checkpoint_);
+  const int64_t checkpoint = checkpoints_.empty() ? -1 : *checkpoints_.rbegin();
+  const int64_t floor = std::max(checkpoint, inventory_checkpoint_);
+  const int64_t version = choose_version(floor);
   const bool gathers = version < 0 && must_gather();
   if (gathers || version < floor) return wait_for_layers(std::max(floor, book_.newest_held()));
   resumed_version_ = version;
@@ -138,10 +136,9 @@ void Central::choose() {
 }
 
 // A run that was begun elsewhere has got somewhere: before it begins again from the model file,
-// those who hold parts of it have time to come. Until one of them has come nothing is known of it.
+// those who hold parts of it have time to come.
 bool Central::must_gather() {
   if (!from_stages_ || reported_known_ || gathered_) return false;
-  if (!met_holder_) return true;
   if (gather_until_ < 0) gather_until_ = now_ + kGatherUs;
   return true;
 }
@@ -349,6 +346,11 @@ void Central::resume() {
   net::Control message;
   *message.mutable_resume()->mutable_record() = book_.record();
   send_all(message);
+  if (evaluated_ >= resumed_version_) {
+    net::Control done;
+    done.mutable_evaluation_done()->set_version(evaluated_);
+    send_all(done);
+  }
   ReconfiguredReport report;
   report.term = term_;
   report.reason = reason_;

@@ -78,6 +78,7 @@ void Stage::beat() {
   net::Control message;
   net::Heartbeat* heartbeat = message.mutable_heartbeat();
   heartbeat->set_version(version_);
+  heartbeat->set_central(central_);
   heartbeat->set_busy_us(busy_us_);
   heartbeat->set_tasks_done(tasks_done_);
   heartbeat->set_running_us(busy_ ? now_ - task_since_ : 0);
@@ -152,7 +153,7 @@ void Stage::on_central(const net::Control& message) {
       record_ = message.resume().record();
       return on_resume();
     case net::Control::kEvaluationDone:
-      evaluated_.insert(message.evaluation_done().version());
+      evaluated_ = message.evaluation_done().version();
       return;
     case net::Control::kHoldCut:
       if (phase_ == Phase::kTraining && has_range() && message.hold_cut().version() == version_) {
@@ -182,17 +183,22 @@ void Stage::on_central(const net::Control& message) {
   }
 }
 
-// An older term's heartbeat from somebody who once was central: it has slept while another central
-// took over. Ours tells it the term.
+// From a central that is not ours: it has slept while ours took over. It hears whom we follow.
 void Stage::on_heartbeat(PeerId from, const net::Control& message) {
   if (from == central_) {
     if (message.term() == term_) central_heard_ = now_;
     return;
   }
-  if (options_.beside_central || message.term() >= term_ || message.term() == 0) return;
-  net::Control answer;
-  answer.mutable_heartbeat()->set_version(version_);
-  send(from, std::move(answer));
+  const bool is_central = message.heartbeat().central() == from;
+  if (is_central && message.term() <= term_ && message.term() > 0) tell_leader(from);
+}
+
+void Stage::tell_leader(PeerId to) {
+  if (options_.beside_central) return;
+  net::Control message;
+  message.mutable_heartbeat()->set_version(version_);
+  message.mutable_heartbeat()->set_central(central_);
+  send(to, std::move(message));
 }
 
 // Asked to leave: while central is there it stays until it has handed over what it holds.
@@ -218,7 +224,6 @@ void Stage::forget_run() {
   drop_work();
   store_ = SnapshotStore();
   record_.Clear();
-  evaluated_.clear();
   centrals_.clear();
   checkpoint_batches_ = 0;
   assign_.Clear();
@@ -236,6 +241,7 @@ void Stage::drop_work() {
   arrived_labels_.clear();
   arrived_gradients_.clear();
   evaluations_.clear();
+  evaluated_ = -1;
   snapshots_due_.clear();
   fetching_.clear();
   relays_.clear();
@@ -250,7 +256,13 @@ void Stage::drop_work() {
 }
 
 void Stage::on_pause(PeerId from, const net::Control& message) {
-  if (message.term() <= term_) return;
+  if (message.term() <= term_) {
+    if (from == central_ || options_.beside_central) return;
+    actions_.push_back(ConnectPeer{from, message.pause().central_control_endpoint(),
+                                   message.pause().central_bulk_endpoint()});
+    centrals_.insert(from);
+    return tell_leader(from);
+  }
   drop_work();
   phase_ = Phase::kPaused;
   central_ = from;

@@ -68,6 +68,7 @@ class Stage {
   void on_refuse(const net::Control& message);
   void on_central(const net::Control& message);
   void on_heartbeat(PeerId from, const net::Control& message);
+  void tell_leader(PeerId to);
   void on_pause(PeerId from, const net::Control& message);
   void answer_pause();
   void on_assign(const net::Assign& assign);
@@ -180,7 +181,7 @@ class Stage {
   bool step_due_ = false;  // the last micro-batch's backward is done
   int64_t version_ = -1;   // newest version made
   std::map<std::pair<int64_t, int64_t>, Evaluation> evaluations_;  // by (cut, evaluation batch)
-  std::set<int64_t> evaluated_;  // cuts whose evaluation central has finished
+  int64_t evaluated_ = -1;  // cuts up to it need no evaluation, by central's word in this term
   std::deque<SnapshotDue> snapshots_due_;
   TimeUs busy_us_ = 0;
   TimeUs snapshot_us_ = 0;  // of it, since training resumed

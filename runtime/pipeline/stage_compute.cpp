@@ -218,7 +218,7 @@ std::vector<int64_t> Stage::cuts_kept() const {
   const int64_t every = training.batches_per_epoch();
   const int64_t from = std::max<int64_t>(place_.resumed_version, 0);
   for (int64_t cut = (from / every + 1) * every - 1; cut <= version_ + 1; cut += every) {
-    if (evaluated_.count(cut) == 0) cuts.push_back(cut);
+    if (cut > evaluated_) cuts.push_back(cut);
   }
   return cuts;
 }

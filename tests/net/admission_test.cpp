@@ -60,7 +60,7 @@ TEST_CASE("admission: sequenced messages belong to one term of one run") {
 TEST_CASE("admission: only a Pause raises the term; a fresh node takes any run's") {
   CHECK(pause(kMember, kRun, 6) == Verdict::kRaise);
   CHECK(pause(kMember, kRun, 5) == Verdict::kDeliver);  // the stream knows it already
-  CHECK(pause(kMember, kRun, 4) == Verdict::kDrop);
+  CHECK(pause(kMember, kRun, 4) == Verdict::kStale);
   CHECK(pause(kMember, kOther, 6) == Verdict::kDrop);
   CHECK(pause(kFresh, kOther, 6) == Verdict::kRaise);
   CHECK(pause(kFresh, RunId{}, 6) == Verdict::kDrop);

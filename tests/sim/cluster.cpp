@@ -1,0 +1,280 @@
+#include "tests/sim/cluster.h"
+
+#include <algorithm>
+
+#include "tests/sim/plants.h"
+
+namespace ft::sim {
+namespace {
+
+constexpr TimeUs kSafetyUs = 20 * kSecondUs;
+constexpr TimeUs kLivenessUs = 200 * kSecondUs;
+// Central has named what it waits for: nobody who was healed brings it after that long.
+constexpr TimeUs kWaitingUs = 15 * kSecondUs;
+// Stages hear that the run is over, or find out.
+constexpr TimeUs kGoodbyeUs = 4 * kSecondUs;
+// What stages are started with; it moves with central.
+// A central that has slept hears within that time that another leads.
+constexpr TimeUs kToldUs = 2 * kSecondUs;
+constexpr const char* kCentralEndpoint = "tcp://10.0.0.250:7117";
+
+}  // namespace
+
+ClusterOptions draw_run(uint64_t seed) {
+  ClusterOptions options;
+  options.seed = seed;
+  Dice spec_dice(seed, DiceStream::kSpec);
+  options.spec = draw_spec(&spec_dice);
+  Dice fault_dice(seed, DiceStream::kFaults);
+  options.faults = draw_faults(&fault_dice, options.spec);
+  return options;
+}
+
+Cluster::Cluster(const ClusterOptions& options)
+    : options_(options),
+      all_(options.seed, options.spec),
+      dice_(options.seed + (uint64_t{1} << 32), DiceStream::kFaults) {
+  if (options.keep_text) all_.world.keep_text();
+  if (!options.plant.empty()) {
+    all_.plant = make_plant(options.plant);
+    all_.network.tamper = [this](const NetProcess& target, Frame* frame) {
+      for (const auto& process : processes_) {
+        if (process->is_running() && process->name() == target.name) {
+          all_.plant->on_frame(process->term(), frame);
+        }
+      }
+    };
+  }
+  all_.leads = [this](const Process& central) { leads(central); };
+  all_.moment = [this](Moment moment, int64_t value) { happened(moment, value); };
+  devices_.push_back({"central", nullptr, 0});
+  for (int i = 1; i <= options.spec.stages; ++i) {
+    devices_.push_back({"stage-" + std::to_string(i), nullptr, 0});
+  }
+  Link link;
+  link.latency = options.spec.latency_us;
+  link.bytes_per_s = options.spec.bytes_per_s;
+  all_.network.set_default(link);
+  workers_ = options.spec.stages;
+  SimDisk fresh;
+  fresh.run.fill(7);
+  start_central(add_disk(fresh), false, 0);
+  for (int i = 1; i <= options.spec.stages; ++i) {
+    all_.world.after(dice_.below(200 * kMillisecondUs), [this, i] {
+      if (devices_[static_cast<size_t>(i)].process == nullptr) start_stage(i);
+    });
+  }
+  arm();
+}
+
+// ---- Processes ----
+
+SimDisk* Cluster::add_disk(const SimDisk& content) {
+  disks_.push_back(std::make_unique<SimDisk>(content));
+  SimDisk* disk = disks_.back().get();
+  reports_.push_back(std::make_unique<ReportChecker>(&all_.spec, disk, &all_.violations));
+  reports_.back()->forget();
+  return disk;
+}
+
+ReportChecker* Cluster::reports_of(const SimDisk* disk) {
+  for (size_t i = 0; i < disks_.size(); ++i) {
+    if (disks_[i].get() == disk) return reports_[i].get();
+  }
+  return nullptr;
+}
+
+Process* Cluster::start_process(Device* device, int host, const std::string& listen) {
+  ProcessOptions options;
+  options.name = device->name;
+  options.host = host;
+  options.listen = listen;
+  const auto serial = static_cast<PeerId>(processes_.size() + 1);
+  const auto drawn = static_cast<PeerId>(dice_.between(1, 899)) * 1000 + serial;
+  options.self = all_.plant->incarnation(drawn, device->incarnation);
+  options.has_model = dice_.chance(60);
+  device->incarnation = options.self;
+  processes_.push_back(std::make_unique<Process>(&all_, options));
+  device->process = processes_.back().get();
+  return device->process;
+}
+
+void Cluster::start_stage(int device) {
+  Device& slot = devices_[static_cast<size_t>(device)];
+  const std::string listen = "tcp://10.0.0." + std::to_string(device) + ":*";
+  start_process(&slot, device, listen)->run_stage(kCentralEndpoint);
+}
+
+void Cluster::start_central(SimDisk* disk, bool resume, int host) {
+  disk_ = disk;
+  const std::string listen = "tcp://10.0.0." + std::to_string(100 + host) + ":7117";
+  leader_ = start_process(&devices_[0], host, listen);
+  all_.network.set_alias(kCentralEndpoint, listen);
+  CentralSetup setup;
+  setup.disk = disk;
+  setup.reports = reports_of(disk);
+  setup.resume = resume;
+  setup.workers = resume ? static_cast<int>(dice_.between(1, workers_)) : workers_;
+  leader_->run_central(setup);
+}
+
+// ---- The end ----
+
+// Whether a cut is left from which the run may go on, by the newest record that anybody holds.
+bool Cluster::has_state() const {
+  // Central knows of the run from its disk, or from whoever holds something of it.
+  if (disk_->run == RunId{} && !all_.snapshots.is_anything_held()) return false;
+  int64_t floor = disk_->checkpoint_version();
+  // Whoever learns of a run from what others hold of it never begins it again.
+  const bool resumed = std::any_of(disk_->events.begin(), disk_->events.end(), [](const auto& e) {
+    return std::holds_alternative<ReconfiguredReport>(e);
+  });
+  if (disk_->began_empty && !resumed) floor = 0;
+  const net::Record* record = &disk_->record();
+  const auto newest = [](const net::Record& of) {
+    return of.entries_size() == 0 ? 0 : of.entries(of.entries_size() - 1).term();
+  };
+  for (const auto& process : processes_) {
+    if (!process->is_running() || process->is_central()) continue;
+    floor = std::max(floor, process->checkpoint_known());
+    if (newest(process->record_known()) > newest(*record)) record = &process->record_known();
+  }
+  return all_.snapshots.exists(*record, floor);
+}
+
+void Cluster::check_weights() {
+  const Complete* complete = winner_->complete();
+  const auto layers = static_cast<size_t>(all_.spec.layers);
+  if (complete == nullptr || complete->version != all_.spec.batches - 1 ||
+      winner_->final_snapshots().size() != layers) {
+    return all_.violations.add("central ended well without the whole weights of the last batch");
+  }
+  const net::Record& record = winner_->disk()->record();
+  const Outcome outcome = replay(all_.spec, record, all_.spec.batches);
+  for (size_t layer = 0; layer < layers; ++layer) {
+    LayerDigests state;
+    const LayerDigests& expected = outcome.state[layer];
+    const bool whole = unwrap_state(*winner_->final_snapshots()[layer], &state);
+    if (whole && state == expected) continue;
+    const char* what = !whole                                    ? "damaged"
+                       : state.statistics != expected.statistics ? "wrong in its statistics"
+                       : state.optimizer != expected.optimizer   ? "wrong in its optimizer state"
+                                                                 : "wrong in its parameters";
+    all_.violations.add(format("the final state of layer %zu is %s", layer, what));
+  }
+  for (int64_t batch = 0; batch < all_.spec.batches; ++batch) {
+    const uint64_t term = term_of_version(record, batch);
+    for (int layer = 0; layer < all_.spec.layers; ++layer) {
+      const int steps = all_.ownership.steps(term, layer, batch);
+      if (steps == 1) continue;
+      all_.violations.add(format("batch %lld was applied %d times to layer %d",
+                                 static_cast<long long>(batch), steps, layer));
+    }
+  }
+  winner_->reports()->finished(outcome);
+}
+
+void Cluster::check_statuses() {
+  for (const auto& process : processes_) {
+    if (!process->has_ended()) continue;
+    const StatusCode code = process->status().code();
+    bool expected = code == StatusCode::kOk;
+    if (process->is_central() && process.get() != winner_) {
+      expected = code == StatusCode::kRefused && centrals_met_;
+    }
+    if (code == StatusCode::kInterrupted) expected = process->was_interrupted();
+    // A central that was killed afterwards had not told anybody.
+    if (process->was_killed()) continue;
+    if (!expected) {
+      all_.violations.add(process->name() + " ended with: " +
+                          (process->status().ok() ? "success" : process->status().message()));
+    }
+  }
+}
+
+// A central goes on that another one has taken over from.
+void Cluster::leads(const Process& central) {
+  for (const auto& other : processes_) {
+    if (!other->is_central() || other.get() == &central) continue;
+    if (other->led_at() <= std::max(central.led_at(), central.started_at())) continue;
+    const auto is_witness = [&](const auto& process) {
+      return process->is_running() && !process->is_paused() && !process->is_central() &&
+             process->central() == other->self() && central.contacts().count(process->self()) != 0;
+    };
+    const TimeUs since = std::max(central.woken_at(), other->led_at());
+    if (std::none_of(processes_.begin(), processes_.end(), is_witness)) {
+      split_ = true;
+    } else if (all_.world.now() - since > kToldUs) {
+      all_.violations.add("a central goes on that another one has taken over from");
+    }
+  }
+}
+
+// The first central that ends well. Another one that slept nearly until then finds nobody who could
+// tell it.
+void Cluster::find_winner() {
+  if (winner_ != nullptr) return;
+  for (const auto& process : processes_) {
+    if (!process->is_central() || !process->has_ended() || process->was_killed()) continue;
+    if (process->status().code() == StatusCode::kRefused) continue;
+    winner_ = process.get();
+    done_at_ = all_.world.now();
+    check_statuses();
+    if (!all_.violations.any()) check_weights();
+    for (const auto& other : processes_) {
+      const bool late = other->is_paused() || done_at_ - other->woken_at() < kToldUs;
+      if (other->is_central() && other != process && late) other->kill(false);
+    }
+    return;
+  }
+}
+
+// Whether there is nothing left to see.
+bool Cluster::is_over() {
+  if (all_.violations.any()) return true;
+  if (split_) {
+    result_.end = RunResult::End::kSplit;
+    return true;
+  }
+  const TimeUs now = all_.world.now();
+  find_winner();
+  if (done_at_ >= 0) return now >= done_at_ + kGoodbyeUs;
+  if (!healed_) return false;
+  const TimeUs since = now - healed_at_;
+  if (leader_->is_waiting_for_layers() && since > kWaitingUs && !has_state()) {
+    result_.end = RunResult::End::kWaiting;
+    return true;
+  }
+  // An empty disk, and nobody who knows of the run.
+  const bool unknown = disk_->run == RunId{} && since > kWaitingUs && !has_state();
+  if (unknown) result_.end = RunResult::End::kWaiting;
+  if (since > kLivenessUs) {
+    all_.violations.add(has_state() ? "the run does not finish, though its state exists"
+                                    : "the run does not finish, and central does not say why");
+  }
+  return unknown || since > kLivenessUs;
+}
+
+RunResult Cluster::run() {
+  const TimeUs began = all_.world.now();
+  if (options_.heal) all_.world.after(kSafetyUs, [this] { heal(); });
+  while (!is_over() && all_.world.step()) {
+  }
+  check_statuses();
+  if (all_.violations.any()) {
+    result_.end = RunResult::End::kViolation;
+    result_.violation = all_.violations.first();
+  }
+  for (const auto& process : processes_) {
+    result_.replayed = std::max(result_.replayed, process->replayed());
+  }
+  result_.hash = all_.world.hash();
+  result_.notes = all_.world.notes();
+  result_.virtual_us = all_.world.now() - began;
+  result_.reconfigurations = all_.terms.count();
+  result_.faults_struck = next_fault_;
+  result_.text.assign(all_.world.text().begin(), all_.world.text().end());
+  return result_;
+}
+
+}  // namespace ft::sim

@@ -1,0 +1,140 @@
+// ftsim: runs the simulator. `ftsim --help` says how.
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+#include "runtime/base/log.h"
+#include "tests/sim/cluster.h"
+#include "tests/sim/plants.h"
+
+namespace ft::sim {
+namespace {
+
+constexpr const char* kUsage =
+    "usage: ftsim --seed N [--runs K] [--plant NAME] [--verbose] [--keep-going]\n"
+    "       ftsim --scenario FILE...\n"
+    "       ftsim --exhaustive\n"
+    "       ftsim --plant list\n";
+constexpr size_t kLinesShown = 40;
+
+uint64_t g_seed = 0;
+
+// FT_CHECK has fired in the product.
+void on_abort(int) {
+  std::fprintf(stderr, "ftsim: seed %llu: violation: an invariant of the product is broken\n",
+               static_cast<unsigned long long>(g_seed));
+  _exit(1);
+}
+
+struct Totals {
+  int64_t runs = 0;
+  int64_t failures = 0;
+  int64_t waiting = 0;
+  int64_t split = 0;
+  std::array<int64_t, kFaultKinds> faults{};
+  int64_t reconfigurations = 0;
+  TimeUs virtual_us = 0;
+  uint64_t hash = 0;
+
+  void add(const RunResult& result) {
+    ++runs;
+    failures += result.end == RunResult::End::kViolation ? 1 : 0;
+    waiting += result.end == RunResult::End::kWaiting ? 1 : 0;
+    split += result.end == RunResult::End::kSplit ? 1 : 0;
+    for (size_t i = 0; i < faults.size(); ++i) faults[i] += result.faults[i];
+    reconfigurations += result.reconfigurations;
+    virtual_us += result.virtual_us;
+    hash = combine(hash, result.hash, 0);
+  }
+  void print() const {
+    std::string kinds;
+    for (size_t i = 0; i < faults.size(); ++i) {
+      if (faults[i] == 0) continue;
+      kinds += (kinds.empty() ? "" : ", ") + std::to_string(faults[i]) + " " +
+               name_of(static_cast<FaultKind>(i));
+    }
+    std::printf(
+        "ftsim: %lld runs, %lld failures, %lld waiting for lost layers, %lld split; faults: %s; "
+        "%lld "
+        "reconfigurations; %.1f virtual hours; hash %016llx\n",
+        static_cast<long long>(runs), static_cast<long long>(failures),
+        static_cast<long long>(waiting), static_cast<long long>(split),
+        kinds.empty() ? "none" : kinds.c_str(), static_cast<long long>(reconfigurations),
+        static_cast<double>(virtual_us) / (3600.0 * kSecondUs),
+        static_cast<unsigned long long>(hash));
+  }
+};
+
+void show(const RunResult& result, bool all) {
+  const size_t first =
+      all || result.text.size() < kLinesShown ? 0 : result.text.size() - kLinesShown;
+  for (size_t i = first; i < result.text.size(); ++i) {
+    std::fprintf(stderr, "%s\n", result.text[i].c_str());
+  }
+}
+
+int run_seeds(uint64_t first, int64_t count, const std::string& plant, bool verbose,
+              bool keep_going) {
+  Totals totals;
+  for (int64_t i = 0; i < count; ++i) {
+    g_seed = first + static_cast<uint64_t>(i);
+    ClusterOptions options = draw_run(g_seed);
+    options.plant = plant;
+    options.keep_text = verbose;
+    const RunResult result = Cluster(options).run();
+    totals.add(result);
+    if (verbose) show(result, true);
+    if (result.end != RunResult::End::kViolation) continue;
+    if (!verbose && !keep_going) {
+      options.keep_text = true;
+      show(Cluster(options).run(), false);
+    }
+    std::fprintf(stderr, "ftsim: seed %llu: violation: %s\n",
+                 static_cast<unsigned long long>(g_seed), result.violation.c_str());
+    if (!keep_going) break;
+  }
+  totals.print();
+  return totals.failures > 0 ? 1 : 0;
+}
+
+int main_of(const std::vector<std::string>& arguments) {
+  uint64_t seed = 1;
+  int64_t runs = 1;
+  std::string plant;
+  bool verbose = false;
+  bool keep_going = false;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& option = arguments[i];
+    const bool has_value = i + 1 < arguments.size();
+    if (option == "--seed" && has_value) {
+      seed = std::strtoull(arguments[++i].c_str(), nullptr, 10);
+    } else if (option == "--runs" && has_value) {
+      runs = std::strtoll(arguments[++i].c_str(), nullptr, 10);
+    } else if (option == "--plant" && has_value) {
+      plant = arguments[++i];
+    } else if (option == "--verbose") {
+      verbose = true;
+    } else if (option == "--keep-going") {
+      keep_going = true;
+    } else {
+      std::fputs(kUsage, stderr);
+      return 2;
+    }
+  }
+  return run_seeds(seed, runs, plant, verbose, keep_going);
+}
+
+}  // namespace
+}  // namespace ft::sim
+
+int main(int count, char** values) {
+  std::signal(SIGABRT, ft::sim::on_abort);
+  ft::set_log_level(ft::LogLevel::kError);
+  return ft::sim::main_of(std::vector<std::string>(values + 1, values + count));
+}

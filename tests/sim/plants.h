@@ -1,0 +1,21 @@
+#pragma once
+
+// The known bugs that can be planted.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/sim/plant.h"
+
+namespace ft::sim {
+
+struct PlantInfo {
+  const char* name;
+  const char* bug;
+};
+const std::vector<PlantInfo>& plants();
+// REQUIRES: one of plants().
+std::unique_ptr<Plant> make_plant(const std::string& name);
+
+}  // namespace ft::sim
