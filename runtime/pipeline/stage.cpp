@@ -190,11 +190,13 @@ void Stage::on_heartbeat(PeerId from, const net::Control& message) {
     return;
   }
   const bool is_central = message.heartbeat().central() == from;
-  if (is_central && message.term() <= term_ && message.term() > 0) tell_leader(from);
+  if (is_central && message.term() <= term_ && message.term() > 0) tell_leader(from, message.term());
 }
 
-void Stage::tell_leader(PeerId to) {
+// One that is gone leads nobody, but the state that it has left counts.
+void Stage::tell_leader(PeerId to, uint64_t term) {
   if (options_.beside_central) return;
+  if (is_central_silent() && (term == term_ || !holds_run())) return;
   net::Control message;
   message.mutable_heartbeat()->set_version(version_);
   message.mutable_heartbeat()->set_central(central_);
@@ -258,10 +260,12 @@ void Stage::drop_work() {
 void Stage::on_pause(PeerId from, const net::Control& message) {
   if (message.term() <= term_) {
     if (from == central_ || options_.beside_central) return;
+    // Our own central is gone and has left us nothing: this one's next try finds us free.
+    if (is_central_silent() && !holds_run()) return forget_run();
     actions_.push_back(ConnectPeer{from, message.pause().central_control_endpoint(),
                                    message.pause().central_bulk_endpoint()});
     centrals_.insert(from);
-    return tell_leader(from);
+    return tell_leader(from, message.term());
   }
   drop_work();
   phase_ = Phase::kPaused;

@@ -68,7 +68,7 @@ class Stage {
   void on_refuse(const net::Control& message);
   void on_central(const net::Control& message);
   void on_heartbeat(PeerId from, const net::Control& message);
-  void tell_leader(PeerId to);
+  void tell_leader(PeerId to, uint64_t term);
   void on_pause(PeerId from, const net::Control& message);
   void answer_pause();
   void on_assign(const net::Assign& assign);
