@@ -86,7 +86,7 @@ void Cluster::apply(const Fault& fault) {
 void Cluster::lasts(TimeUs duration, std::function<void()> end) {
   if (duration == kForGood) return;
   all_.world.after(duration, [this, end = std::move(end)] {
-    if (!healed_) end();
+    if (!healed_ && done_at_ < 0) end();
   });
 }
 
@@ -188,11 +188,14 @@ void Cluster::take_over(const Fault& fault) {
   pause(leader_, fault.duration);
   SimDisk copy;
   copy.began_empty = true;
-  if (fault.kind == FaultKind::kTwoCentralsCopy) copy = *disk_;
+  if (fault.kind == FaultKind::kTwoCentralsCopy) {
+    copy = *disk_;
+    copy.lost_events = true;  // it gets behind
+  }
   Process* const first = leader_;
   const int host = kSecondHost + static_cast<int>(processes_.size() % 50);
   all_.world.after(dice_.below(3 * kSecondUs), [this, copy, first, host] {
-    if (healed_ || leader_ != first || !first->is_paused()) return;
+    if (healed_ || done_at_ >= 0 || leader_ != first || !first->is_paused()) return;
     centrals_met_ = true;
     start_central(add_disk(copy), true, host);
   });

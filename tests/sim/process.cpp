@@ -113,6 +113,7 @@ Process::Process(Surroundings* surroundings, const ProcessOptions& options)
       tasks_(&all_.spec, options.name, options.self, &all_.ownership, &all_.violations) {
   woken_at_ = now();
   started_at_ = now();
+  all_.names[options.self] = options.name;
   net_->name = options.name;
   net_->host = options.host;
   net_->wake = [this] {
@@ -249,6 +250,7 @@ void Process::kill(bool silent) {
   all_.snapshots.gone(options_.self);
   core_.reset();
   if (!is_central()) return;
+  all_.ownership.central_died(options_.self);
   // The line that is being written may have reached the disk, or not.
   if (!lines_.empty() && all_.world.compute_dice.chance(50)) {
     setup_.disk->run = lines_.front().run;
@@ -367,6 +369,7 @@ void Process::write_journal(const WriteJournal& write) {
   all_.world.note(name(), "journal, term %lld, %lld entries", static_cast<int64_t>(write.term),
                   write.record.entries_size());
   if (opens) all_.leads(*this);
+  led_at_ = now();
   if (opens) all_.snapshots.term_begins();
   all_.moment(opens ? Moment::kOpen : Moment::kSeal, static_cast<int64_t>(write.term));
   lines_.push_back({write.run, {write.term, write.record}});
@@ -431,6 +434,7 @@ void Process::tell(const Report& report) {
     is_waiting_for_layers_ = true;
     if (waiting->layers.empty()) all_.violations.add("central waits, but names no layers");
   } else if (const auto* lost = std::get_if<DeviceLostReport>(&report)) {
+    std::erase_if(contacts_, [&](PeerId peer) { return all_.names.at(peer) == lost->name; });
     all_.world.note(name(), ("lost " + lost->name + ": " + lost->cause).c_str());
   } else if (const auto* joined = std::get_if<DeviceJoinedReport>(&report)) {
     all_.world.note(name(), ("joined " + joined->name).c_str());

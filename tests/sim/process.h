@@ -57,7 +57,8 @@ class Process : public Outside, public TransportHandler {
   bool is_paused() const { return net_->paused; }
   TimeUs woken_at() const { return woken_at_; }  // or started
   TimeUs started_at() const { return started_at_; }
-  // Central: when training resumed under it for the last time, or -1; and whom it has heard.
+  // Central: when it took a term or resumed for the last time, or -1; and whom it has heard,
+  // those that it has lost excepted.
   TimeUs led_at() const { return led_at_; }
   const std::set<PeerId>& contacts() const { return contacts_; }
   bool was_killed() const { return killed_; }

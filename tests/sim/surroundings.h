@@ -27,6 +27,7 @@ struct Surroundings {
         terms(&violations) {}
 
   World world;
+  std::map<PeerId, std::string> names;
   SimNetwork network;
   RunSpec spec;
   Violations violations;

@@ -6,6 +6,17 @@
 
 namespace ft::sim {
 
+bool Ownership::own(uint64_t term, int layer, uint64_t process) {
+  uint64_t& owner = owners_.emplace(std::pair(term, layer), process).first->second;
+  if (dead_centrals_.count(owner) != 0) {
+    owner = process;
+    std::erase_if(steps_, [&](const auto& entry) {
+      return std::get<0>(entry.first) == term && std::get<1>(entry.first) == layer;
+    });
+  }
+  return owner == process;
+}
+
 void TaskChecker::require(bool holds, const char* what, const Task& task) {
   if (holds) return;
   violations_.add(

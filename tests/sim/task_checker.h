@@ -5,6 +5,7 @@
 // there are stages behind; a layer has one owner in a term, and a batch is stepped once.
 
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 
@@ -18,9 +19,9 @@ namespace ft::sim {
 class Ownership {
  public:
   // Returns false when another process has the layer in this term.
-  bool own(uint64_t term, int layer, uint64_t process) {
-    return owners_.emplace(std::pair(term, layer), process).first->second == process;
-  }
+  bool own(uint64_t term, int layer, uint64_t process);
+  // Nobody may have heard of the newest term of a central that is dead: it may be taken again.
+  void central_died(uint64_t process) { dead_centrals_.insert(process); }
   void step(uint64_t term, int layer, int64_t batch) { ++steps_[{term, layer, batch}]; }
   int steps(uint64_t term, int layer, int64_t batch) const {
     const auto found = steps_.find({term, layer, batch});
@@ -29,6 +30,7 @@ class Ownership {
 
  private:
   std::map<std::pair<uint64_t, int>, uint64_t> owners_;
+  std::set<uint64_t> dead_centrals_;
   std::map<std::tuple<uint64_t, int, int64_t>, int> steps_;
 };
 
