@@ -190,7 +190,8 @@ void Stage::on_heartbeat(PeerId from, const net::Control& message) {
     return;
   }
   const bool is_central = message.heartbeat().central() == from;
-  if (is_central && message.term() <= term_ && message.term() > 0) tell_leader(from, message.term());
+  if (is_central && message.term() <= term_ && message.term() > 0)
+    tell_leader(from, message.term());
 }
 
 // One that is gone leads nobody, but the state that it has left counts.
