@@ -238,6 +238,8 @@ Status train_central(Options options) {
     FT_ASSIGN_OR_RETURN(resumed, read_resumed_run(*directory, job, parts.options.layer_bytes));
   }
   parts.options.restart = resumed.restart;
+  // Nobody is needed to say how a finished run has ended.
+  if (resumed.restart.checkpoint == job.training.batches() - 1) parts.options.workers = 0;
   StartedInfo started;
   if (transport) {
     parts.options.control_endpoint = transport->control_endpoint();

@@ -81,6 +81,10 @@ Json to_json(const WaitingReport& report) {
           {"holders", report.holders}};
 }
 
+Json to_json(const WaitingForRunReport& report) {
+  return {{"event", "waiting_for_run"}, {"stages", report.stages}};
+}
+
 Json to_json(const BatchReport& report) {
   Json json = {{"event", "batch"},
                {"batch", report.batch},

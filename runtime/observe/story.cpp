@@ -106,6 +106,12 @@ struct Teller {
         waiting.layers.c_str(), static_cast<long long>(waiting.version),
         waiting.holders.empty() ? "" : "; last seen on ", waiting.holders.c_str());
   }
+  std::string operator()(const WaitingForRunReport& waiting) const {
+    return format(
+        "none of the stages here (%d) holds a run, and the run directory has none: waiting "
+        "for one that does; to begin a run, leave out --resume",
+        waiting.stages);
+  }
   std::string operator()(const EvaluatedReport& evaluated) const {
     const std::string accuracy = std::isnan(evaluated.accuracy)
                                      ? ""

@@ -74,7 +74,13 @@ void Central::on_interrupt() {
 
 void Central::on_tick() {
   if (phase_ == Phase::kDone) return;
-  if (phase_ == Phase::kWaiting && members_.count() > options_.workers) begin("start");
+  if (phase_ == Phase::kWaiting && members_.count() > options_.workers) {
+    if (options_.run == RunId{}) {
+      wait_for_run();
+    } else {
+      begin("start");
+    }
+  }
   find_losses();
   if (waiting_for_layers_ && !gathered_ && gather_until_ >= 0 && now_ >= gather_until_) {
     gathered_ = true;
@@ -91,6 +97,14 @@ void Central::on_tick() {
     if (members_.find(peer) == nullptr) actions_.push_back(DisconnectPeer{peer});
     stranger = strangers_.erase(stranger);
   }
+}
+
+// Enough stages are here, but none of them names the run to go on with.
+void Central::wait_for_run() {
+  const int stages = members_.count() - 1;
+  if (stages == told_waiting_) return;
+  told_waiting_ = stages;
+  tell(WaitingForRunReport{stages});
 }
 
 void Central::beat() {

@@ -61,6 +61,9 @@ struct CentralOptions {
   TimeUs heartbeat_us = 250 * kMillisecondUs;
 };
 
+// How long a run that only stages know waits for those who hold parts of it.
+constexpr TimeUs kGatherUs = 10 * kSecondUs;
+
 class Central {
  public:
   explicit Central(const CentralOptions& options);
@@ -162,6 +165,7 @@ class Central {
   void on_training_message(PeerId from, const net::Control& message);
   void on_interrupt();
   void on_tick();
+  void wait_for_run();
   void beat();
   PeerId first_stage() const { return stages_.front().incarnation; }
   PeerId last_stage() const { return stages_.back().incarnation; }
@@ -218,6 +222,7 @@ class Central {
   int64_t finished_ever_ = -1;  // in any term
   bool reported_known_ = true;  // after a restart only once training has resumed
   TimeUs gather_until_ = -1;
+  int told_waiting_ = 0;      // stages that were here when waiting for a run was told
   bool gathered_ = false;     // that time is over
   bool from_stages_ = false;  // the run was begun elsewhere: nothing of it is in the directory
   std::map<int64_t, BatchSum> sums_;

@@ -101,6 +101,7 @@ bool Central::refuse_foreign_run(PeerId from, const net::Hello& hello) {
   }
   if (options_.run == RunId{} && options_.restart.resume) {
     options_.run = held;
+    gather_until_ = -1;
     seen_term_ = hello.held_term();
     return false;
   }

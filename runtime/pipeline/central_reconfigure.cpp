@@ -10,8 +10,6 @@
 namespace ft {
 namespace {
 
-constexpr TimeUs kGatherUs = 10 * kSecondUs;
-
 net::LayerRange to_message(const LayerRange& range) {
   net::LayerRange message;
   message.set_first(range.first);

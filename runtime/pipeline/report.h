@@ -90,6 +90,11 @@ struct WaitingReport {
   std::string holders;  // names of those who held them last, as far as known
 };
 
+// Central is to go on with a run that its directory does not know, and none of these stages does.
+struct WaitingForRunReport {
+  int stages = 0;
+};
+
 // A batch has been stepped by every stage.
 struct BatchReport {
   int64_t batch = 0;
@@ -107,8 +112,9 @@ struct EvaluatedReport {
   int64_t rows = 0;
 };
 
-using Report = std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport,
-                            DeviceLeftReport, UnreachableReport, ForeignRunReport, DamagedReport,
-                            CutsReport, WaitingReport, BatchReport, EvaluatedReport>;
+using Report =
+    std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport, DeviceLeftReport,
+                 UnreachableReport, ForeignRunReport, DamagedReport, CutsReport, WaitingReport,
+                 WaitingForRunReport, BatchReport, EvaluatedReport>;
 
 }  // namespace ft

@@ -203,6 +203,22 @@ TEST_CASE("central: stages of the run with other options than these end a resume
   CHECK(exit_of(actions)->status.code() == ft::StatusCode::kInvalid);
 }
 
+TEST_CASE("central: a resume for which nobody holds a run says so, once") {
+  ft::CentralOptions o = options();
+  o.run = {};
+  o.restart.resume = true;
+  ft::Central central(o);
+  central.step(hello(2), 0);
+  int told = 0;
+  for (ft::TimeUs now = 0; now < ft::kSecondUs; now += 100'000) {
+    for (const ft::Action& action : central.step(ft::TickEvent{}, now)) {
+      const auto* tell = std::get_if<ft::Tell>(&action);
+      told += tell != nullptr && std::holds_alternative<ft::WaitingForRunReport>(tell->report);
+    }
+  }
+  CHECK(told == 1);
+}
+
 TEST_CASE("central: more fixed ranges than devices are refused with both numbers") {
   ft::CentralOptions o = options();
   o.cuts = "1,2";
