@@ -1,5 +1,5 @@
-"""Stages are killed while they train: training goes on from the newest cut and ends with the bits of
-the undisturbed run."""
+"""Stages are killed while they train: training goes on from the newest cut and ends with the bits
+of the undisturbed run."""
 
 import json
 import os
