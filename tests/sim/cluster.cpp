@@ -89,8 +89,8 @@ Process* Cluster::start_process(Device* device, int host, const std::string& lis
   options.name = device->name;
   options.host = host;
   options.listen = listen;
-  const auto serial = static_cast<PeerId>(processes_.size() + 1);
-  const auto drawn = static_cast<PeerId>(dice_.between(1, 899)) * 1000 + serial;
+  options.serial = processes_.size() + 1;
+  const PeerId drawn = static_cast<PeerId>(dice_.between(1, 899)) * 1000 + options.serial;
   options.self = all_.plant->incarnation(drawn, device->incarnation);
   options.has_model = dice_.chance(60);
   device->incarnation = options.self;

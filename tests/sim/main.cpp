@@ -103,6 +103,13 @@ int run_seeds(uint64_t first, int64_t count, const std::string& plant, bool verb
   return totals.failures > 0 ? 1 : 0;
 }
 
+int list_plants(std::FILE* to) {
+  for (const PlantInfo& plant : plants()) {
+    std::fprintf(to, "  %-27s %s\n", plant.name, plant.bug);
+  }
+  return 0;
+}
+
 int main_of(const std::vector<std::string>& arguments) {
   uint64_t seed = 1;
   int64_t runs = 1;
@@ -118,6 +125,10 @@ int main_of(const std::vector<std::string>& arguments) {
       runs = std::strtoll(arguments[++i].c_str(), nullptr, 10);
     } else if (option == "--plant" && has_value) {
       plant = arguments[++i];
+    } else if (option == "--help") {
+      std::fputs(kUsage, stdout);
+      std::fputs("\nplants:\n", stdout);
+      return list_plants(stdout);
     } else if (option == "--verbose") {
       verbose = true;
     } else if (option == "--keep-going") {
@@ -126,6 +137,12 @@ int main_of(const std::vector<std::string>& arguments) {
       std::fputs(kUsage, stderr);
       return 2;
     }
+  }
+  if (plant == "list") return list_plants(stdout);
+  if (!plant.empty() && make_plant(plant) == nullptr) {
+    std::fprintf(stderr, "ftsim: --plant %s: there is no such plant; there are:\n", plant.c_str());
+    list_plants(stderr);
+    return 2;
   }
   return run_seeds(seed, runs, plant, verbose, keep_going);
 }

@@ -13,9 +13,10 @@ namespace ft::sim {
 struct PlantInfo {
   const char* name;
   const char* bug;
+  std::unique_ptr<Plant> (*make)();
 };
 const std::vector<PlantInfo>& plants();
-// REQUIRES: one of plants().
+// Null when there is none of this name.
 std::unique_ptr<Plant> make_plant(const std::string& name);
 
 }  // namespace ft::sim

@@ -110,7 +110,7 @@ Process::Process(Surroundings* surroundings, const ProcessOptions& options)
       options_(options),
       net_(std::make_shared<NetProcess>()),
       executor_(&all_.spec, options.name, &all_.violations),
-      tasks_(&all_.spec, options.name, options.self, &all_.ownership, &all_.violations) {
+      tasks_(&all_.spec, options.name, options.serial, &all_.ownership, &all_.violations) {
   woken_at_ = now();
   started_at_ = now();
   all_.names[options.self] = options.name;
@@ -218,8 +218,8 @@ void Process::settle() {
   std::vector<const net::Record*> records;
   for (const auto& record : all_.records) records.push_back(record.get());
   const int64_t checkpoint = is_central() ? setup_.disk->checkpoint_version() : -1;
-  all_.snapshots.look(options_.self, name(), core_->stage()->snapshots(), is_central(), checkpoint,
-                      records);
+  all_.snapshots.look(options_.serial, name(), core_->stage()->snapshots(), is_central(),
+                      checkpoint, records);
   if (!core_->is_finished() || status_known_) return;
   status_known_ = true;
   status_ = core_->status();
@@ -235,7 +235,7 @@ void Process::end() {
   all_.world.note(name(), "ends");
   ended_ = true;
   all_.network.close(net_);
-  all_.snapshots.gone(options_.self);
+  all_.snapshots.gone(options_.serial);
   core_.reset();
 }
 
@@ -247,10 +247,10 @@ void Process::kill(bool silent) {
   killed_ = true;
   net_->silent = silent;
   all_.network.close(net_);
-  all_.snapshots.gone(options_.self);
+  all_.snapshots.gone(options_.serial);
   core_.reset();
   if (!is_central()) return;
-  all_.ownership.central_died(options_.self);
+  all_.ownership.central_died(options_.serial);
   // The line that is being written may have reached the disk, or not.
   if (!lines_.empty() && all_.world.compute_dice.chance(50)) {
     setup_.disk->run = lines_.front().run;
@@ -421,7 +421,7 @@ void Process::tell(const Report& report) {
     is_waiting_for_layers_ = false;
     led_at_ = now();
     all_.terms.resumed(reconfigured->term, reconfigured->resume_batch - 1,
-                       setup_.disk->checkpoint_version(), self());
+                       setup_.disk->checkpoint_version(), options_.serial);
     all_.moment(Moment::kResume, static_cast<int64_t>(reconfigured->term));
   } else if (const auto* batch = std::get_if<BatchReport>(&report)) {
     all_.world.note(name(), "batch %lld, replayed %lld", batch->batch, batch->replayed ? 1 : 0);

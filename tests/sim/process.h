@@ -23,6 +23,7 @@ struct ProcessOptions {
   std::string name;
   int host = 0;
   PeerId self = 0;
+  uint64_t serial = 0;  // what the checkers know it by
   std::string listen;
   bool has_model = true;
 };
@@ -66,6 +67,8 @@ class Process : public Outside, public TransportHandler {
   // It came to its end by itself, with this status.
   bool has_ended() const { return status_known_; }
   const Status& status() const { return status_; }
+  // Central's: what it has written to its journal last, synced or not.
+  const net::Record& journaled() const { return *record_; }
   SimDisk* disk() const { return setup_.disk; }
   ReportChecker* reports() const { return setup_.reports; }
   // Central's, when the run is done: null before.
