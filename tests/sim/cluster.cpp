@@ -11,6 +11,8 @@ constexpr TimeUs kSafetyUs = 20 * kSecondUs;
 constexpr TimeUs kLivenessUs = 200 * kSecondUs;
 // Central has named what it waits for: nobody who was healed brings it after that long.
 constexpr TimeUs kWaitingUs = 15 * kSecondUs;
+// A scenario whose faults do not all strike.
+constexpr TimeUs kGiveUpUs = 300 * kSecondUs;
 // Stages hear that the run is over, or find out.
 constexpr TimeUs kGoodbyeUs = 4 * kSecondUs;
 // What stages are started with; it moves with central.
@@ -114,8 +116,16 @@ void Cluster::start_central(SimDisk* disk, bool resume, int host) {
   setup.disk = disk;
   setup.reports = reports_of(disk);
   setup.resume = resume;
-  setup.workers = resume ? static_cast<int>(dice_.between(1, workers_)) : workers_;
+  setup.workers = workers_;
+  if (resume && options_.heal) setup.workers = static_cast<int>(dice_.between(1, workers_));
+  if (resume && !options_.heal) setup.workers = std::max(1, running_stages());
   leader_->run_central(setup);
+}
+
+int Cluster::running_stages() const {
+  return static_cast<int>(std::count_if(devices_.begin() + 1, devices_.end(), [](const Device& d) {
+    return d.process != nullptr && d.process->is_running() && !d.process->has_ended();
+  }));
 }
 
 // ---- The end ----
@@ -239,7 +249,8 @@ bool Cluster::is_over() {
   const TimeUs now = all_.world.now();
   find_winner();
   if (done_at_ >= 0) return now >= done_at_ + kGoodbyeUs;
-  if (!healed_) return false;
+  const bool struck = next_fault_ == options_.faults.size();
+  if (!healed_ && (options_.heal || !struck)) return now - began_ > kGiveUpUs;
   const TimeUs since = now - healed_at_;
   if (leader_->is_waiting_for_layers() && since > kWaitingUs && !has_state()) {
     result_.end = RunResult::End::kWaiting;
@@ -256,7 +267,7 @@ bool Cluster::is_over() {
 }
 
 RunResult Cluster::run() {
-  const TimeUs began = all_.world.now();
+  began_ = all_.world.now();
   if (options_.heal) all_.world.after(kSafetyUs, [this] { heal(); });
   while (!is_over() && all_.world.step()) {
   }
@@ -267,10 +278,13 @@ RunResult Cluster::run() {
   }
   for (const auto& process : processes_) {
     result_.replayed = std::max(result_.replayed, process->replayed());
+    const bool refused = process->has_ended() && process->status().code() == StatusCode::kRefused;
+    result_.refused += process->is_central() && refused ? 1 : 0;
   }
+  result_.last_stages = (winner_ != nullptr ? winner_ : leader_)->last_stages();
   result_.hash = all_.world.hash();
   result_.notes = all_.world.notes();
-  result_.virtual_us = all_.world.now() - began;
+  result_.virtual_us = all_.world.now() - began_;
   result_.reconfigurations = all_.terms.count();
   result_.faults_struck = next_fault_;
   result_.text.assign(all_.world.text().begin(), all_.world.text().end());

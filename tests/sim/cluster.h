@@ -25,7 +25,7 @@ struct ClusterOptions {
   std::vector<Fault> faults;
   std::string plant;       // empty: none
   bool keep_text = false;  // of the trace
-  bool heal = true;        // scenarios may end without
+  bool heal = true;        // after the last fault; scenarios say so themselves
 };
 
 struct RunResult {
@@ -39,6 +39,8 @@ struct RunResult {
   int64_t replayed = 0;  // the most in one reconfiguration
   std::array<int, kFaultKinds> faults{};
   size_t faults_struck = 0;
+  int refused = 0;                       // centrals
+  std::vector<std::string> last_stages;  // names, in the order of the last configuration
   std::vector<std::string> text;
 };
 
@@ -58,6 +60,7 @@ class Cluster {
   Process* start_process(Device* device, int host, const std::string& listen);
   void start_stage(int device);
   void start_central(SimDisk* disk, bool resume, int host);
+  int running_stages() const;
   SimDisk* add_disk(const SimDisk& content);
   ReportChecker* reports_of(const SimDisk* disk);
 
@@ -101,8 +104,9 @@ class Cluster {
   size_t next_fault_ = 0;
   bool due_ = false;  // the next fault's moment has come
   int64_t newest_batch_ = -1;
-  bool healed_ = false;
-  TimeUs healed_at_ = 0;
+  TimeUs began_ = 0;
+  bool healed_ = false;   // for good
+  TimeUs healed_at_ = 0;  // or, in a scenario, when the last fault struck
   TimeUs done_at_ = -1;
   RunResult result_;
 };

@@ -49,6 +49,7 @@ void Cluster::strike() {
   if (healed_ || done_at_ >= 0) return;
   const Fault& fault = options_.faults[next_fault_++];
   all_.world.note("fault", name_of(fault.kind), fault.device, fault.other, fault.duration);
+  if (!options_.heal) healed_at_ = all_.world.now();
   apply(fault);
   arm();
 }
@@ -205,7 +206,7 @@ void Cluster::take_over(const Fault& fault) {
 
 void Cluster::heal() {
   if (healed_ || done_at_ >= 0) return;
-  healed_ = true;
+  healed_ = options_.heal;
   healed_at_ = all_.world.now();
   all_.world.note("fault", "all is healed");
   all_.network.heal_all();

@@ -4,7 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -12,13 +13,14 @@
 #include "runtime/base/log.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/plants.h"
+#include "tests/sim/scenario.h"
 
 namespace ft::sim {
 namespace {
 
 constexpr const char* kUsage =
     "usage: ftsim --seed N [--runs K] [--plant NAME] [--verbose] [--keep-going]\n"
-    "       ftsim --scenario FILE...\n"
+    "       ftsim --scenario FILE... [--seed N] [--verbose]\n"
     "       ftsim --exhaustive\n"
     "       ftsim --plant list\n";
 constexpr size_t kLinesShown = 40;
@@ -103,6 +105,32 @@ int run_seeds(uint64_t first, int64_t count, const std::string& plant, bool verb
   return totals.failures > 0 ? 1 : 0;
 }
 
+int run_scenarios(const std::vector<std::string>& files, uint64_t seed, bool verbose) {
+  Totals totals;
+  for (const std::string& file : files) {
+    std::ifstream stream(file);
+    std::stringstream text;
+    text << stream.rdbuf();
+    const Result<Scenario> scenario = parse_scenario(text.str());
+    if (!stream || !scenario.ok()) {
+      std::fprintf(stderr, "ftsim: %s: %s\n", file.c_str(),
+                   stream ? scenario.status().message().c_str() : "cannot be read");
+      return 2;
+    }
+    g_seed = seed;
+    RunResult result;
+    const std::string problem = play(*scenario, seed, true, &result);
+    totals.add(result);
+    if (verbose || !problem.empty()) show(result, verbose);
+    std::fprintf(stderr, "ftsim: %s: %s\n", file.c_str(),
+                 problem.empty() ? "as expected" : problem.c_str());
+    if (problem.empty()) continue;
+    totals.failures = std::max<int64_t>(totals.failures, 1);
+  }
+  totals.print();
+  return totals.failures > 0 ? 1 : 0;
+}
+
 int list_plants(std::FILE* to) {
   for (const PlantInfo& plant : plants()) {
     std::fprintf(to, "  %-27s %s\n", plant.name, plant.bug);
@@ -116,6 +144,7 @@ int main_of(const std::vector<std::string>& arguments) {
   std::string plant;
   bool verbose = false;
   bool keep_going = false;
+  std::vector<std::string> scenarios;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& option = arguments[i];
     const bool has_value = i + 1 < arguments.size();
@@ -125,6 +154,10 @@ int main_of(const std::vector<std::string>& arguments) {
       runs = std::strtoll(arguments[++i].c_str(), nullptr, 10);
     } else if (option == "--plant" && has_value) {
       plant = arguments[++i];
+    } else if (option == "--scenario" && has_value) {
+      while (i + 1 < arguments.size() && arguments[i + 1].rfind("--", 0) != 0) {
+        scenarios.push_back(arguments[++i]);
+      }
     } else if (option == "--help") {
       std::fputs(kUsage, stdout);
       std::fputs("\nplants:\n", stdout);
@@ -144,6 +177,7 @@ int main_of(const std::vector<std::string>& arguments) {
     list_plants(stderr);
     return 2;
   }
+  if (!scenarios.empty()) return run_scenarios(scenarios, seed, verbose);
   return run_seeds(seed, runs, plant, verbose, keep_going);
 }
 

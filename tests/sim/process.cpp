@@ -418,6 +418,8 @@ void Process::tell(const Report& report) {
                     static_cast<int64_t>(reconfigured->term), reconfigured->resume_batch,
                     static_cast<int64_t>(reconfigured->stages.size()));
     replayed_ = std::max(replayed_, reconfigured->replayed);
+    last_stages_.clear();
+    for (const DeviceReport& stage : reconfigured->stages) last_stages_.push_back(stage.name);
     is_waiting_for_layers_ = false;
     led_at_ = now();
     all_.terms.resumed(reconfigured->term, reconfigured->resume_batch - 1,

@@ -78,6 +78,7 @@ class Process : public Outside, public TransportHandler {
   int64_t checkpoint_known() const { return checkpoint_known_; }
   const net::Record& record_known() const { return record_known_; }
   bool is_waiting_for_layers() const { return is_waiting_for_layers_; }
+  const std::vector<std::string>& last_stages() const { return last_stages_; }
   int64_t replayed() const { return replayed_; }  // the most in one reconfiguration
 
   // For plants.
@@ -142,6 +143,7 @@ class Process : public Outside, public TransportHandler {
   net::Record record_known_;
   bool is_waiting_for_layers_ = false;
   int64_t replayed_ = 0;
+  std::vector<std::string> last_stages_;
 
   bool killed_ = false;
   bool interrupted_ = false;
