@@ -269,8 +269,7 @@ bool Cluster::is_over() {
 RunResult Cluster::run() {
   began_ = all_.world.now();
   if (options_.heal) all_.world.after(kSafetyUs, [this] { heal(); });
-  while (!is_over() && all_.world.step()) {
-  }
+  while (!is_over() && all_.world.step()) strike_at_note();
   check_statuses();
   if (all_.violations.any()) {
     result_.end = RunResult::End::kViolation;

@@ -68,6 +68,7 @@ class Cluster {
   void arm();
   void happened(Moment moment, int64_t value);
   void strike();
+  void strike_at_note();
   void apply(const Fault& fault);
   void apply_to_stage(const Fault& fault);
   void apply_to_link(const Fault& fault);

@@ -54,6 +54,12 @@ void Cluster::strike() {
   arm();
 }
 
+void Cluster::strike_at_note() {
+  if (next_fault_ == options_.faults.size()) return;
+  const Trigger& when = options_.faults[next_fault_].when;
+  if (when.kind == Trigger::Kind::kNote && all_.world.notes() >= when.batch) strike();
+}
+
 // ---- What ----
 
 void Cluster::apply(const Fault& fault) {

@@ -12,6 +12,7 @@
 
 #include "runtime/base/log.h"
 #include "tests/sim/cluster.h"
+#include "tests/sim/exhaustive.h"
 #include "tests/sim/plants.h"
 #include "tests/sim/scenario.h"
 
@@ -21,7 +22,7 @@ namespace {
 constexpr const char* kUsage =
     "usage: ftsim --seed N [--runs K] [--plant NAME] [--verbose] [--keep-going]\n"
     "       ftsim --scenario FILE... [--seed N] [--verbose]\n"
-    "       ftsim --exhaustive\n"
+    "       ftsim --exhaustive [--keep-going]\n"
     "       ftsim --plant list\n";
 constexpr size_t kLinesShown = 40;
 
@@ -131,6 +132,32 @@ int run_scenarios(const std::vector<std::string>& files, uint64_t seed, bool ver
   return totals.failures > 0 ? 1 : 0;
 }
 
+std::string describe(const ClusterOptions& options) {
+  std::string text = options.spec.sync ? "sync" : "async";
+  for (const Fault& fault : options.faults) {
+    text += format("; %s %d %d for %lld ms at moment %lld", name_of(fault.kind), fault.device,
+                   fault.other, static_cast<long long>(fault.duration / kMillisecondUs),
+                   static_cast<long long>(fault.when.batch));
+  }
+  return text;
+}
+
+int run_all(bool keep_going) {
+  Totals totals;
+  run_exhaustive(1, [&](const ClusterOptions& options, const RunResult& result) {
+    totals.add(result);
+    if (result.end != RunResult::End::kViolation) return true;
+    ClusterOptions again = options;
+    again.keep_text = true;
+    if (!keep_going) show(Cluster(again).run(), false);
+    std::fprintf(stderr, "ftsim: %s: violation: %s\n", describe(options).c_str(),
+                 result.violation.c_str());
+    return keep_going;
+  });
+  totals.print();
+  return totals.failures > 0 ? 1 : 0;
+}
+
 int list_plants(std::FILE* to) {
   for (const PlantInfo& plant : plants()) {
     std::fprintf(to, "  %-27s %s\n", plant.name, plant.bug);
@@ -144,6 +171,7 @@ int main_of(const std::vector<std::string>& arguments) {
   std::string plant;
   bool verbose = false;
   bool keep_going = false;
+  bool exhaustive = false;
   std::vector<std::string> scenarios;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& option = arguments[i];
@@ -158,6 +186,8 @@ int main_of(const std::vector<std::string>& arguments) {
       while (i + 1 < arguments.size() && arguments[i + 1].rfind("--", 0) != 0) {
         scenarios.push_back(arguments[++i]);
       }
+    } else if (option == "--exhaustive") {
+      exhaustive = true;
     } else if (option == "--help") {
       std::fputs(kUsage, stdout);
       std::fputs("\nplants:\n", stdout);
@@ -177,6 +207,7 @@ int main_of(const std::vector<std::string>& arguments) {
     list_plants(stderr);
     return 2;
   }
+  if (exhaustive) return run_all(keep_going);
   if (!scenarios.empty()) return run_scenarios(scenarios, seed, verbose);
   return run_seeds(seed, runs, plant, verbose, keep_going);
 }
