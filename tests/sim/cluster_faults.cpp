@@ -185,7 +185,7 @@ void Cluster::crash_central(const Fault& fault) {
     disk_ = disk;
   }
   lasts(fault.duration, [this, disk] {
-    if (!leader_->is_running() && !leader_->has_ended()) start_central(disk, true, leader_->host());
+    if (leader_->was_killed()) start_central(disk, true, leader_->host());
   });
 }
 
@@ -216,9 +216,7 @@ void Cluster::heal() {
   healed_at_ = all_.world.now();
   all_.world.note("fault", "all is healed");
   all_.network.heal_all();
-  if (!leader_->is_running() && !leader_->has_ended()) {
-    start_central(disk_, true, leader_->host());
-  }
+  if (leader_->was_killed()) start_central(disk_, true, leader_->host());
   int stages = 0;
   for (const auto& process : processes_) {
     process->wake();
