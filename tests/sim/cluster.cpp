@@ -220,8 +220,8 @@ void Cluster::leads(const Process& central) {
   }
 }
 
-// The first central that ends well. Another one that slept nearly until then finds nobody who could
-// tell it.
+// The first central that ends well. Another one that slept nearly until then, or that nobody has
+// come to, finds nobody who could tell it.
 void Cluster::find_winner() {
   if (winner_ != nullptr) return;
   for (const auto& process : processes_) {
@@ -232,7 +232,8 @@ void Cluster::find_winner() {
     check_statuses();
     if (!all_.violations.any()) check_weights();
     for (const auto& other : processes_) {
-      const bool late = other->is_paused() || done_at_ - other->woken_at() < kToldUs;
+      const bool late =
+          other->is_paused() || other->led_at() < 0 || done_at_ - other->woken_at() < kToldUs;
       if (other->is_central() && other != process && late) other->kill(false);
     }
     return;

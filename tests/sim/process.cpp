@@ -210,16 +210,21 @@ void Process::tick() {
   when_running(kTickUs, [this] { tick(); });
 }
 
-// After everything that it does: what it holds, and whether it is done.
-void Process::settle() {
-  if (core_ == nullptr) return;
-  if (net_->unread > 0) net_->wake();
-  all_.plant->on_settled(*this);
+// After everything that it does: what it holds.
+void Process::show_held() {
   std::vector<const net::Record*> records;
   for (const auto& record : all_.records) records.push_back(record.get());
   const int64_t checkpoint = is_central() ? setup_.disk->checkpoint_version() : -1;
   all_.snapshots.look(options_.serial, name(), core_->stage()->snapshots(), is_central(),
                       checkpoint, term_ < all_.newest_term, records);
+}
+
+// After everything that is not part of something else: whether it is done, or has more to do.
+void Process::settle() {
+  if (core_ == nullptr) return;
+  if (net_->unread > 0) net_->wake();
+  all_.plant->on_settled(*this);
+  show_held();
   if (!core_->is_finished() || status_known_) return;
   status_known_ = true;
   status_ = core_->status();
@@ -473,6 +478,7 @@ void Process::on_control(PeerId from, const net::Control& message) {
   const int times = all_.plant->on_control(*this, from, &changed);
   hear(from, changed);
   for (int i = 0; i < times; ++i) core_->on_control(from, changed);
+  if (changed.has_release()) show_held();
 }
 
 int64_t Process::expected_bytes(PeerId from, const BulkHeader& header) {
