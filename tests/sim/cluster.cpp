@@ -207,6 +207,7 @@ void Cluster::leads(const Process& central) {
   for (const auto& other : processes_) {
     if (!other->is_central() || other.get() == &central) continue;
     if (other->led_at() <= std::max(central.led_at(), central.started_at())) continue;
+    if (other->has_ended() && other->status().code() == StatusCode::kRefused) continue;
     const auto is_witness = [&](const auto& process) {
       return process->is_running() && !process->is_paused() && !process->is_central() &&
              process->central() == other->self() && central.contacts().count(process->self()) != 0;
@@ -240,18 +241,30 @@ void Cluster::find_winner() {
   }
 }
 
+// Central has stopped because somebody has taken part in a newer term, but its leader is gone:
+// started again, it takes a newer one.
+void Cluster::restart_refused() {
+  if (!leader_->has_ended() || leader_->status().code() != StatusCode::kRefused) return;
+  const auto goes_on = [](const auto& process) {
+    return process->is_central() && process->is_running() && !process->has_ended();
+  };
+  if (std::any_of(processes_.begin(), processes_.end(), goes_on)) return;
+  start_central(disk_, true, leader_->host());
+}
+
 // Whether there is nothing left to see.
 bool Cluster::is_over() {
-  if (all_.violations.any()) return true;
   if (split_) {
     result_.end = RunResult::End::kSplit;
     return true;
   }
+  if (all_.violations.any()) return true;
   const TimeUs now = all_.world.now();
   find_winner();
   if (done_at_ >= 0) return now >= done_at_ + kGoodbyeUs;
   const bool struck = next_fault_ == options_.faults.size();
   if (!healed_ && (options_.heal || !struck)) return now - began_ > kGiveUpUs;
+  restart_refused();
   const TimeUs since = now - healed_at_;
   const bool waits = std::any_of(processes_.begin(), processes_.end(), [](const auto& process) {
     return process->is_running() && process->is_waiting_for_layers();

@@ -83,6 +83,7 @@ class Cluster {
   void leads(const Process& central);
   bool is_over();
   void find_winner();
+  void restart_refused();
   void check_end();
   void check_statuses();
   void check_weights();
@@ -98,7 +99,7 @@ class Cluster {
   Process* leader_ = nullptr;    // the newest central
   SimDisk* disk_ = nullptr;      // its disk
   Process* winner_ = nullptr;    // the central that has finished the run
-  bool centrals_met_ = false;    // two of them ran at a time
+  bool centrals_met_ = false;    // two of them ran, and one cannot know of the other
   bool split_ = false;           // they cannot know of each other
   int workers_ = 1;
 

@@ -181,6 +181,7 @@ void Cluster::crash_central(const Fault& fault) {
   if (fault.kind == FaultKind::kCentralWiped) {
     SimDisk empty;
     empty.began_empty = true;
+    centrals_met_ = true;
     disk = add_disk(empty);
     disk_ = disk;
   }

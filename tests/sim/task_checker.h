@@ -50,6 +50,7 @@ class TaskChecker {
 
  private:
   void configured(const Task& task);
+  void own_layers(const Task& task);
   void stepped(const Task& task);
   int64_t version_used(int64_t batch) const;
   void require(bool holds, const char* what, const Task& task);
