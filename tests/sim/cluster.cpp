@@ -58,6 +58,9 @@ Cluster::Cluster(const ClusterOptions& options)
   link.bytes_per_s = options.spec.bytes_per_s;
   all_.network.set_default(link);
   workers_ = options.spec.stages;
+  const bool large = options.spec.layer_bytes[0] > 100'000;
+  // The disk does not keep up with cuts every few milliseconds either.
+  if (large || options.spec.task_us < 5 * kMillisecondUs) all_.snapshots.not_prompt();
   SimDisk fresh;
   fresh.run.fill(7);
   start_central(add_disk(fresh), false, 0);

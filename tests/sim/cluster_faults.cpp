@@ -15,6 +15,21 @@ constexpr int kDuplicatePercent = 20;
 // From the last fault to the healing, at most.
 constexpr TimeUs kLastUs = 3 * kSecondUs;
 
+// Some device or link answers late from then on, or not at all.
+bool is_slow(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::kCrash:
+    case FaultKind::kLeave:
+    case FaultKind::kJoin:
+    case FaultKind::kCentralCrash:
+    case FaultKind::kRestart:
+    case FaultKind::kHeal:
+      return false;
+    default:
+      return true;
+  }
+}
+
 }  // namespace
 
 // ---- When ----
@@ -64,6 +79,7 @@ void Cluster::strike_at_note() {
 
 void Cluster::apply(const Fault& fault) {
   ++result_.faults[static_cast<size_t>(fault.kind)];
+  if (is_slow(fault.kind)) all_.snapshots.not_prompt();
   switch (fault.kind) {
     case FaultKind::kPartition:
     case FaultKind::kOneWay:
