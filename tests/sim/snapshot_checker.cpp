@@ -8,8 +8,8 @@
 namespace ft::sim {
 namespace {
 
-// Cuts that are not complete yet.
-constexpr int64_t kCutsUnderWay = 3;
+// Cuts that are not complete yet, or that a drain, an evaluation or a rollback has added.
+constexpr int64_t kCutsUnderWay = 5;
 
 // By the record, computed anew.
 uint64_t term_by(const net::Record& record, int64_t version) {
