@@ -301,6 +301,7 @@ RunResult Cluster::run() {
     result_.refused += process->is_central() && refused ? 1 : 0;
   }
   result_.last_stages = (winner_ != nullptr ? winner_ : leader_)->last_stages();
+  result_.in_flight_max = all_.ownership.in_flight_max();
   result_.hash = all_.world.hash();
   result_.notes = all_.world.notes();
   result_.virtual_us = all_.world.now() - began_;

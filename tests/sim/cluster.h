@@ -36,7 +36,8 @@ struct RunResult {
   int64_t notes = 0;
   TimeUs virtual_us = 0;
   int reconfigurations = 0;
-  int64_t replayed = 0;  // the most in one reconfiguration
+  int64_t replayed = 0;       // the most in one reconfiguration
+  int64_t in_flight_max = 0;  // batches, of any stage
   std::array<int, kFaultKinds> faults{};
   size_t faults_struck = 0;
   int refused = 0;                       // centrals
