@@ -10,6 +10,10 @@
 namespace ft {
 namespace {
 
+// A lost directory may have known terms that no device here has heard of, or still remembers: a
+// central that goes on without it keeps clear of them.
+constexpr uint64_t kTermsUnheard = 100;
+
 net::LayerRange to_message(const LayerRange& range) {
   net::LayerRange message;
   message.set_first(range.first);
@@ -58,6 +62,7 @@ void Central::begin(const std::string& reason) {
   waiting_for_layers_ = false;
   drain_reason_.clear();
   term_ = std::max(term_, seen_term_) + 1;
+  if (restarted && from_stages_) term_ += kTermsUnheard;
   book_.clear();
   unreachable_now_.clear();
   inventory_checkpoint_ = -1;
