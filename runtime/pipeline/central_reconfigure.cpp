@@ -10,9 +10,10 @@
 namespace ft {
 namespace {
 
-// A lost directory may have known terms that no device here has heard of, or still remembers: a
-// central that goes on without it keeps clear of them.
-constexpr uint64_t kTermsUnheard = 100;
+// A central that knows the run from stages alone cannot know the newest term: one that is not here
+// may have taken part in it, and the central before may have taken it without being heard. A term
+// taken twice would make snapshots of two histories look alike.
+constexpr uint64_t kTermsUnknown = 100;
 
 net::LayerRange to_message(const LayerRange& range) {
   net::LayerRange message;
@@ -61,8 +62,8 @@ void Central::begin(const std::string& reason) {
   phase_ = Phase::kOpening;
   waiting_for_layers_ = false;
   drain_reason_.clear();
-  term_ = std::max(term_, seen_term_) + 1;
-  if (restarted && from_stages_) term_ += kTermsUnheard;
+  const bool unknown = from_stages_ && term_ == 0;
+  term_ = std::max(term_, seen_term_) + (unknown ? kTermsUnknown : 1);
   book_.clear();
   unreachable_now_.clear();
   inventory_checkpoint_ = -1;

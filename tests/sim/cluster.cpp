@@ -252,7 +252,10 @@ bool Cluster::is_over() {
   const bool struck = next_fault_ == options_.faults.size();
   if (!healed_ && (options_.heal || !struck)) return now - began_ > kGiveUpUs;
   const TimeUs since = now - healed_at_;
-  if (leader_->is_waiting_for_layers() && since > kWaitingUs && !has_state()) {
+  const bool waits = std::any_of(processes_.begin(), processes_.end(), [](const auto& process) {
+    return process->is_running() && process->is_waiting_for_layers();
+  });
+  if (waits && since > kWaitingUs && !has_state()) {
     result_.end = RunResult::End::kWaiting;
     return true;
   }

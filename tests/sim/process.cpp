@@ -219,7 +219,7 @@ void Process::settle() {
   for (const auto& record : all_.records) records.push_back(record.get());
   const int64_t checkpoint = is_central() ? setup_.disk->checkpoint_version() : -1;
   all_.snapshots.look(options_.serial, name(), core_->stage()->snapshots(), is_central(),
-                      checkpoint, records);
+                      checkpoint, term_ < all_.newest_term, records);
   if (!core_->is_finished() || status_known_) return;
   status_known_ = true;
   status_ = core_->status();
@@ -366,6 +366,7 @@ void Process::start_load(const Load& load) {
 void Process::write_journal(const WriteJournal& write) {
   const bool opens = write.term > term_;
   term_ = std::max(term_, write.term);
+  all_.newest_term = std::max(all_.newest_term, write.term);
   all_.world.note(name(), "journal, term %lld, %lld entries", static_cast<int64_t>(write.term),
                   write.record.entries_size());
   if (opens) all_.leads(*this);

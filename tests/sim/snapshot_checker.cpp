@@ -20,7 +20,7 @@ uint64_t term_by(const net::Record& record, int64_t version) {
 }  // namespace
 
 void SnapshotChecker::look(uint64_t process, const std::string& name, const SnapshotStore& store,
-                           bool has_disk, int64_t checkpoint,
+                           bool has_disk, int64_t checkpoint, bool lags,
                            const std::vector<const net::Record*>& records) {
   Keys& known = held_[process];
   const auto& held = store.held();
@@ -42,7 +42,7 @@ void SnapshotChecker::look(uint64_t process, const std::string& name, const Snap
   if (newest_deleted < 0) return;
   const int64_t oldest_left =
       known.empty() ? std::numeric_limits<int64_t>::max() : known.begin()->version;
-  deleted(name, newest_deleted, oldest_left, records);
+  deleted(name, newest_deleted, oldest_left, lags, records);
   if (has_disk && newest_deleted >= checkpoint) {
     violations_.add(format("%s deleted version %lld, its newest checkpoint is %lld", name.c_str(),
                            static_cast<long long>(newest_deleted),
@@ -70,9 +70,10 @@ void SnapshotChecker::stored(const SnapshotKey& key) {
 
 // Some Release said so: for a version above all that went, and not above what stayed.
 void SnapshotChecker::deleted(const std::string& name, int64_t newest, int64_t oldest_left,
-                              const std::vector<const net::Record*>& records) {
+                              bool lags, const std::vector<const net::Record*>& records) {
   for (const auto& [version, term] : complete_) {
     if (version <= newest || version > oldest_left) continue;
+    if (lags) return;
     for (const net::Record* record : records) {
       if (term_by(*record, version) == term) return;
     }

@@ -21,11 +21,12 @@ class SnapshotChecker {
   SnapshotChecker(const RunSpec* spec, Violations* violations)
       : spec_(*spec), violations_(*violations) {}
 
-  // `records`: of all centrals of the run; a snapshot that is void by all of them counts for
-  // nothing. `checkpoint`: the newest synced on the disk that the process writes to, -1 for none
-  // and for stages; `has_disk` tells central from stages.
+  // `records`: of all centrals of the run; a cut that is void by all of them counts for nothing,
+  // but for a process that `lags`: it may still be told of one that was complete. `checkpoint`: the
+  // newest synced on the disk that the process writes to, -1 for none and for stages; `has_disk`
+  // tells central from stages.
   void look(uint64_t process, const std::string& name, const SnapshotStore& store, bool has_disk,
-            int64_t checkpoint, const std::vector<const net::Record*>& records);
+            int64_t checkpoint, bool lags, const std::vector<const net::Record*>& records);
   void gone(uint64_t process);
   // A term begins: central has heard anew who holds what.
   void term_begins() { ghosts_.clear(); }
@@ -39,7 +40,7 @@ class SnapshotChecker {
  private:
   using Keys = std::set<SnapshotKey>;
   void stored(const SnapshotKey& key);
-  void deleted(const std::string& name, int64_t newest, int64_t oldest_left,
+  void deleted(const std::string& name, int64_t newest, int64_t oldest_left, bool lags,
                const std::vector<const net::Record*>& records);
 
   const RunSpec& spec_;

@@ -38,6 +38,7 @@ struct Surroundings {
   std::function<void(Moment, int64_t)> moment = [](Moment, int64_t) {};
   // A central takes a new term, or goes on.
   std::function<void(const Process&)> leads = [](const Process&) {};
+  uint64_t newest_term = 0;  // that any central has taken
   // The newest that each central has written to its journal.
   std::vector<std::unique_ptr<net::Record>> records;
 };
