@@ -193,7 +193,7 @@ void Cluster::check_statuses() {
     const StatusCode code = process->status().code();
     bool expected = code == StatusCode::kOk;
     if (process->is_central() && process.get() != winner_) {
-      expected = code == StatusCode::kRefused && centrals_met_;
+      expected = code == StatusCode::kRefused && may_be_refused();
     }
     if (code == StatusCode::kInterrupted) expected = process->was_interrupted();
     // A central that was killed afterwards had not told anybody.
@@ -247,7 +247,8 @@ void Cluster::find_winner() {
 // Central has stopped because somebody has taken part in a newer term, but its leader is gone:
 // started again, it takes a newer one.
 void Cluster::restart_refused() {
-  if (!leader_->has_ended() || leader_->status().code() != StatusCode::kRefused) return;
+  if (!may_be_refused() || !leader_->has_ended()) return;
+  if (leader_->status().code() != StatusCode::kRefused) return;
   const auto goes_on = [](const auto& process) {
     return process->is_central() && process->is_running() && !process->has_ended();
   };

@@ -85,6 +85,9 @@ class Cluster {
   bool is_over();
   void find_winner();
   void restart_refused();
+  // Of one lost directory the stages know enough; of two, or of two centrals at a time, perhaps
+  // not.
+  bool may_be_refused() const { return strangers_ > 1; }
   void check_end();
   void check_statuses();
   void check_weights();
@@ -100,7 +103,7 @@ class Cluster {
   Process* leader_ = nullptr;    // the newest central
   SimDisk* disk_ = nullptr;      // its disk
   Process* winner_ = nullptr;    // the central that has finished the run
-  bool centrals_met_ = false;    // two of them ran, and one cannot know of the other
+  int strangers_ = 0;            // centrals that cannot know of one before or beside them
   bool split_ = false;           // they cannot know of each other
   int workers_ = 1;
 

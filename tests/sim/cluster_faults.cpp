@@ -197,7 +197,7 @@ void Cluster::crash_central(const Fault& fault) {
   if (fault.kind == FaultKind::kCentralWiped) {
     SimDisk empty;
     empty.began_empty = true;
-    centrals_met_ = true;
+    ++strangers_;
     disk = add_disk(empty);
     disk_ = disk;
   }
@@ -220,7 +220,7 @@ void Cluster::take_over(const Fault& fault) {
   const int host = kSecondHost + static_cast<int>(processes_.size() % 50);
   all_.world.after(dice_.below(3 * kSecondUs), [this, copy, first, host] {
     if (healed_ || done_at_ >= 0 || leader_ != first || !first->is_paused()) return;
-    centrals_met_ = true;
+    strangers_ += 2;
     start_central(add_disk(copy), true, host);
   });
 }
