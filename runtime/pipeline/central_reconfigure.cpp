@@ -12,7 +12,8 @@ namespace {
 
 // A central that knows the run from stages alone cannot know the newest term: one that is not here
 // may have taken part in it, and the central before may have taken it without being heard. A term
-// taken twice would make snapshots of two histories look alike.
+// taken twice would make snapshots of two histories look alike. Not every such central skips as
+// many.
 constexpr uint64_t kTermsUnknown = 100;
 
 net::LayerRange to_message(const LayerRange& range) {
@@ -63,7 +64,8 @@ void Central::begin(const std::string& reason) {
   waiting_for_layers_ = false;
   drain_reason_.clear();
   const bool unknown = from_stages_ && term_ == 0;
-  term_ = std::max(term_, seen_term_) + (unknown ? kTermsUnknown : 1);
+  term_ =
+      std::max(term_, seen_term_) + (unknown ? kTermsUnknown + options_.self % kTermsUnknown : 1);
   book_.clear();
   unreachable_now_.clear();
   inventory_checkpoint_ = -1;

@@ -192,9 +192,9 @@ TEST_CASE("central: stages of the run with other options than these end a resume
   event.message.mutable_hello()->set_held_run(std::string(16, 'r'));
   event.message.mutable_hello()->set_held_term(5);
   central.step(event, 0);
-  CHECK(sent_to(journaled(&central, 105), 2, ft::net::Control::kPause) != nullptr);
-  central.step(inventory(1, 105), 0);
-  ft::ControlEvent answer = inventory(2, 105);
+  CHECK(sent_to(journaled(&central, 106), 2, ft::net::Control::kPause) != nullptr);
+  central.step(inventory(1, 106), 0);
+  ft::ControlEvent answer = inventory(2, 106);
   *answer.message.mutable_inventory()->mutable_training() = o.training;
   answer.message.mutable_inventory()->mutable_training()->set_seed(99);
   const ft::Actions actions = central.step(answer, 0);

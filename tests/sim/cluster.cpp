@@ -58,6 +58,9 @@ Cluster::Cluster(const ClusterOptions& options)
   link.bytes_per_s = options.spec.bytes_per_s;
   all_.network.set_default(link);
   workers_ = options.spec.stages;
+  const bool large = options.spec.layer_bytes[0] > 100'000;
+  // The disk does not keep up with cuts every few milliseconds either.
+  if (large || options.spec.task_us < 5 * kMillisecondUs) all_.snapshots.not_prompt();
   SimDisk fresh;
   fresh.run.fill(7);
   start_central(add_disk(fresh), false, 0);
@@ -190,7 +193,7 @@ void Cluster::check_statuses() {
     const StatusCode code = process->status().code();
     bool expected = code == StatusCode::kOk;
     if (process->is_central() && process.get() != winner_) {
-      expected = code == StatusCode::kRefused && centrals_met_;
+      expected = code == StatusCode::kRefused && may_be_refused();
     }
     if (code == StatusCode::kInterrupted) expected = process->was_interrupted();
     // A central that was killed afterwards had not told anybody.
@@ -207,6 +210,7 @@ void Cluster::leads(const Process& central) {
   for (const auto& other : processes_) {
     if (!other->is_central() || other.get() == &central) continue;
     if (other->led_at() <= std::max(central.led_at(), central.started_at())) continue;
+    if (other->has_ended() && other->status().code() == StatusCode::kRefused) continue;
     const auto is_witness = [&](const auto& process) {
       return process->is_running() && !process->is_paused() && !process->is_central() &&
              process->central() == other->self() && central.contacts().count(process->self()) != 0;
@@ -220,8 +224,8 @@ void Cluster::leads(const Process& central) {
   }
 }
 
-// The first central that ends well. Another one that slept nearly until then finds nobody who could
-// tell it.
+// The first central that ends well. Another one that slept nearly until then, or that nobody has
+// come to, finds nobody who could tell it.
 void Cluster::find_winner() {
   if (winner_ != nullptr) return;
   for (const auto& process : processes_) {
@@ -232,25 +236,39 @@ void Cluster::find_winner() {
     check_statuses();
     if (!all_.violations.any()) check_weights();
     for (const auto& other : processes_) {
-      const bool late = other->is_paused() || done_at_ - other->woken_at() < kToldUs;
+      const bool late =
+          other->is_paused() || other->led_at() < 0 || done_at_ - other->woken_at() < kToldUs;
       if (other->is_central() && other != process && late) other->kill(false);
     }
     return;
   }
 }
 
+// Central has stopped because somebody has taken part in a newer term, but its leader is gone:
+// started again, it takes a newer one.
+void Cluster::restart_refused() {
+  if (!may_be_refused() || !leader_->has_ended()) return;
+  if (leader_->status().code() != StatusCode::kRefused) return;
+  const auto goes_on = [](const auto& process) {
+    return process->is_central() && process->is_running() && !process->has_ended();
+  };
+  if (std::any_of(processes_.begin(), processes_.end(), goes_on)) return;
+  start_central(disk_, true, leader_->host());
+}
+
 // Whether there is nothing left to see.
 bool Cluster::is_over() {
-  if (all_.violations.any()) return true;
   if (split_) {
     result_.end = RunResult::End::kSplit;
     return true;
   }
+  if (all_.violations.any()) return true;
   const TimeUs now = all_.world.now();
   find_winner();
   if (done_at_ >= 0) return now >= done_at_ + kGoodbyeUs;
   const bool struck = next_fault_ == options_.faults.size();
   if (!healed_ && (options_.heal || !struck)) return now - began_ > kGiveUpUs;
+  restart_refused();
   const TimeUs since = now - healed_at_;
   const bool waits = std::any_of(processes_.begin(), processes_.end(), [](const auto& process) {
     return process->is_running() && process->is_waiting_for_layers();
@@ -284,6 +302,7 @@ RunResult Cluster::run() {
     result_.refused += process->is_central() && refused ? 1 : 0;
   }
   result_.last_stages = (winner_ != nullptr ? winner_ : leader_)->last_stages();
+  result_.in_flight_max = all_.ownership.in_flight_max();
   result_.hash = all_.world.hash();
   result_.notes = all_.world.notes();
   result_.virtual_us = all_.world.now() - began_;

@@ -36,7 +36,8 @@ struct RunResult {
   int64_t notes = 0;
   TimeUs virtual_us = 0;
   int reconfigurations = 0;
-  int64_t replayed = 0;  // the most in one reconfiguration
+  int64_t replayed = 0;       // the most in one reconfiguration
+  int64_t in_flight_max = 0;  // batches, of any stage
   std::array<int, kFaultKinds> faults{};
   size_t faults_struck = 0;
   int refused = 0;                       // centrals
@@ -83,6 +84,10 @@ class Cluster {
   void leads(const Process& central);
   bool is_over();
   void find_winner();
+  void restart_refused();
+  // Of one lost directory the stages know enough; of two, or of two centrals at a time, perhaps
+  // not.
+  bool may_be_refused() const { return strangers_ > 1; }
   void check_end();
   void check_statuses();
   void check_weights();
@@ -98,7 +103,7 @@ class Cluster {
   Process* leader_ = nullptr;    // the newest central
   SimDisk* disk_ = nullptr;      // its disk
   Process* winner_ = nullptr;    // the central that has finished the run
-  bool centrals_met_ = false;    // two of them ran at a time
+  int strangers_ = 0;            // centrals that cannot know of one before or beside them
   bool split_ = false;           // they cannot know of each other
   int workers_ = 1;
 

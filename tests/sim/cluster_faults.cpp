@@ -15,6 +15,21 @@ constexpr int kDuplicatePercent = 20;
 // From the last fault to the healing, at most.
 constexpr TimeUs kLastUs = 3 * kSecondUs;
 
+// Some device or link answers late from then on, or not at all.
+bool is_slow(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::kCrash:
+    case FaultKind::kLeave:
+    case FaultKind::kJoin:
+    case FaultKind::kCentralCrash:
+    case FaultKind::kRestart:
+    case FaultKind::kHeal:
+      return false;
+    default:
+      return true;
+  }
+}
+
 }  // namespace
 
 // ---- When ----
@@ -64,6 +79,7 @@ void Cluster::strike_at_note() {
 
 void Cluster::apply(const Fault& fault) {
   ++result_.faults[static_cast<size_t>(fault.kind)];
+  if (is_slow(fault.kind)) all_.snapshots.not_prompt();
   switch (fault.kind) {
     case FaultKind::kPartition:
     case FaultKind::kOneWay:
@@ -181,6 +197,7 @@ void Cluster::crash_central(const Fault& fault) {
   if (fault.kind == FaultKind::kCentralWiped) {
     SimDisk empty;
     empty.began_empty = true;
+    ++strangers_;
     disk = add_disk(empty);
     disk_ = disk;
   }
@@ -203,7 +220,7 @@ void Cluster::take_over(const Fault& fault) {
   const int host = kSecondHost + static_cast<int>(processes_.size() % 50);
   all_.world.after(dice_.below(3 * kSecondUs), [this, copy, first, host] {
     if (healed_ || done_at_ >= 0 || leader_ != first || !first->is_paused()) return;
-    centrals_met_ = true;
+    strangers_ += 2;
     start_central(add_disk(copy), true, host);
   });
 }

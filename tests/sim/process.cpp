@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "runtime/base/digest.h"
+#include "tests/sim/narration.h"
 
 namespace ft::sim {
 namespace {
@@ -14,94 +14,6 @@ constexpr TimeUs kJournalUs = 3 * kMillisecondUs;
 constexpr TimeUs kCheckpointUs = 15 * kMillisecondUs;
 // A plant that acknowledges what is not synced: the disk catches up that much later.
 constexpr TimeUs kUnsyncedUs = 700 * kMillisecondUs;
-
-const char* pattern_of(const net::Control& message) {
-  switch (message.body_case()) {
-    case net::Control::kHello:
-      return "<- Hello from %lld, term %lld";
-    case net::Control::kRefuse:
-      return "<- Refuse from %lld, term %lld";
-    case net::Control::kPause:
-      return "<- Pause from %lld, term %lld";
-    case net::Control::kInventory:
-      return "<- Inventory from %lld, term %lld";
-    case net::Control::kAssign:
-      return "<- Assign from %lld, term %lld, version %lld";
-    case net::Control::kFetchSnapshot:
-      return "<- FetchSnapshot from %lld, term %lld, layer %lld";
-    case net::Control::kReady:
-      return "<- Ready from %lld, term %lld";
-    case net::Control::kResume:
-      return "<- Resume from %lld, term %lld";
-    case net::Control::kProgress:
-      return "<- Progress from %lld, term %lld, version %lld";
-    case net::Control::kBatchLoss:
-      return "<- BatchLoss from %lld, term %lld, batch %lld";
-    case net::Control::kSnapshotStored:
-      return "<- SnapshotStored from %lld, term %lld, v %lld";
-    case net::Control::kRelease:
-      return "<- Release from %lld, term %lld, version %lld";
-    case net::Control::kCollect:
-      return "<- Collect from %lld, term %lld, version %lld";
-    case net::Control::kFinish:
-      return "<- Finish from %lld, term %lld";
-    case net::Control::kFailure:
-      return "<- Failure from %lld, term %lld";
-    case net::Control::kHeartbeat:
-      return "<- Heartbeat from %lld, term %lld";
-    case net::Control::kUnreachable:
-      return "<- Unreachable from %lld, term %lld, peer %lld";
-    case net::Control::kLeave:
-      return "<- Leave from %lld, term %lld";
-    case net::Control::kHoldCut:
-      return "<- HoldCut from %lld, term %lld, version %lld";
-    default:
-      return "<- control from %lld, term %lld";
-  }
-}
-
-int64_t detail_of(const net::Control& message) {
-  switch (message.body_case()) {
-    case net::Control::kAssign:
-      return message.assign().resume_version();
-    case net::Control::kFetchSnapshot:
-      return message.fetch_snapshot().snapshot().layer();
-    case net::Control::kProgress:
-      return message.progress().version();
-    case net::Control::kBatchLoss:
-      return message.batch_loss().batch();
-    case net::Control::kSnapshotStored:
-      return message.snapshot_stored().snapshot().version();
-    case net::Control::kRelease:
-      return message.release().version();
-    case net::Control::kCollect:
-      return message.collect().version();
-    case net::Control::kUnreachable:
-      return static_cast<int64_t>(message.unreachable().peer());
-    case net::Control::kHoldCut:
-      return message.hold_cut().version();
-    default:
-      return 0;
-  }
-}
-
-const char* name_of(const Task& task) {
-  switch (task.kind) {
-    case TaskKind::kConfigure:
-      return "task configure, term %lld, version %lld, stage %lld";
-    case TaskKind::kForward:
-      return "task forward %lld.%lld, version %lld";
-    case TaskKind::kBackward:
-      return "task backward %lld.%lld";
-    case TaskKind::kStep:
-      return "task step %lld";
-    case TaskKind::kEvaluate:
-      return "task evaluate %lld, index %lld";
-    case TaskKind::kSnapshot:
-      return "task snapshot v %lld, layer %lld";
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -210,16 +122,21 @@ void Process::tick() {
   when_running(kTickUs, [this] { tick(); });
 }
 
-// After everything that it does: what it holds, and whether it is done.
-void Process::settle() {
-  if (core_ == nullptr) return;
-  if (net_->unread > 0) net_->wake();
-  all_.plant->on_settled(*this);
+// After everything that it does: what it holds.
+void Process::show_held() {
   std::vector<const net::Record*> records;
   for (const auto& record : all_.records) records.push_back(record.get());
   const int64_t checkpoint = is_central() ? setup_.disk->checkpoint_version() : -1;
   all_.snapshots.look(options_.serial, name(), core_->stage()->snapshots(), is_central(),
                       checkpoint, term_ < all_.newest_term, records);
+}
+
+// After everything that is not part of something else: whether it is done, or has more to do.
+void Process::settle() {
+  if (core_ == nullptr) return;
+  if (net_->unread > 0) net_->wake();
+  all_.plant->on_settled(*this);
+  show_held();
   if (!core_->is_finished() || status_known_) return;
   status_known_ = true;
   status_ = core_->status();
@@ -309,20 +226,11 @@ TimeUs Process::task_time(TaskKind kind) {
 
 void Process::start_task(Task task) {
   all_.plant->on_task(*this, &task);
-  const bool configures = task.kind == TaskKind::kConfigure;
-  all_.world.note(name(), name_of(task),
-                  configures ? static_cast<int64_t>(task.term)
-                  : task.kind == TaskKind::kSnapshot || task.kind == TaskKind::kEvaluate
-                      ? task.version
-                      : task.batch,
-                  configures                         ? task.version
-                  : task.kind == TaskKind::kSnapshot ? task.layer
-                  : task.kind == TaskKind::kEvaluate ? task.batch
-                                                     : task.micro,
-                  configures ? task.stage : task.version);
+  narrate(&all_.world, name(), task);
   tasks_.started(task);
   const TimeUs takes = task_time(task.kind);
-  if (configures) all_.moment(Moment::kMove, static_cast<int64_t>(task.term));
+  if (task.kind == TaskKind::kConfigure)
+    all_.moment(Moment::kMove, static_cast<int64_t>(task.term));
   when_running(takes, [this, task = std::move(task), takes] {
     tasks_.ended();
     TaskResult result = executor_.run(task);
@@ -466,13 +374,13 @@ void Process::hear(PeerId from, const net::Control& message) {
 }
 
 void Process::on_control(PeerId from, const net::Control& message) {
-  all_.world.note(name(), pattern_of(message), static_cast<int64_t>(from % 1000),
-                  static_cast<int64_t>(message.term()), detail_of(message));
+  narrate(&all_.world, name(), from, message);
   if (message.has_pause() && !is_central()) central_ = from;
   net::Control changed = message;
   const int times = all_.plant->on_control(*this, from, &changed);
   hear(from, changed);
   for (int i = 0; i < times; ++i) core_->on_control(from, changed);
+  if (changed.has_release()) show_held();
 }
 
 int64_t Process::expected_bytes(PeerId from, const BulkHeader& header) {

@@ -113,6 +113,7 @@ class Process : public Outside, public TransportHandler {
   void when_running(TimeUs delay, std::function<void()> what);
   void service();
   void tick();
+  void show_held();
   void settle();
   void end();
   TimeUs data_time(TimeUs takes);

@@ -28,18 +28,15 @@ RunResult run(uint64_t seed, const std::string& plant = "") {
   return Cluster(options).run();
 }
 
-// A seed at which each plant is found; README.md says the same.
-struct Found {
-  const char* plant;
-  uint64_t seed;
-};
-constexpr Found kFound[] = {{"skip_term_check", 18},          {"forget_optimizer_state", 1},
-                            {"forget_running_statistics", 1}, {"forget_data_cursor", 1},
-                            {"ack_before_storing", 1},        {"release_on_two_acks", 1},
-                            {"accept_void_snapshot", 241},    {"resume_from_mixed_versions", 3},
-                            {"reuse_incarnation", 68},        {"double_delivery", 1},
-                            {"resume_below_checkpoint", 9},   {"unsynced_journal", 2},
-                            {"unsynced_checkpoint", 1},       {"checkpoint_in_place", 1}};
+// The seeds within which every planted bug must be found; README.md says which was the first.
+constexpr uint64_t kPlantSeeds = 2000;
+
+uint64_t find(const std::string& plant) {
+  for (uint64_t seed = 1; seed <= kPlantSeeds; ++seed) {
+    if (run(seed, plant).end == RunResult::End::kViolation) return seed;
+  }
+  return 0;
+}
 
 }  // namespace
 
@@ -79,6 +76,14 @@ TEST_CASE("sim: a scenario that does not hold is told") {
   CHECK(!parse_scenario("at batch 3 explode stage-1").ok());
 }
 
+TEST_CASE("sim: the pipeline is full, and epochs do not drain it") {
+  const std::string text = "devices 4 / layers 8 / batches 30 / async / epoch 1 / cut every 5";
+  RunResult result;
+  CHECK(play(*parse_scenario(text), 1, false, &result) == "");
+  CHECK(result.in_flight_max == 4);
+  CHECK(result.reconfigurations == 1);
+}
+
 TEST_CASE("sim: random schedules of faults break no rule") {
   int reconfigurations = 0;
   for (uint64_t seed = 5001; seed <= 5300; ++seed) {
@@ -96,12 +101,13 @@ TEST_CASE("sim: a seed replays to the same trace, another one does not") {
 }
 
 TEST_CASE("sim: every planted bug is found") {
-  CHECK(plants().size() == std::size(kFound));
-  for (const Found& found : kFound) {
-    CAPTURE(found.plant);
-    REQUIRE(make_plant(found.plant) != nullptr);
-    CHECK(run(found.seed, found.plant).end == RunResult::End::kViolation);
-    CHECK(run(found.seed).violation == "");
+  CHECK(plants().size() >= 14);
+  for (const PlantInfo& plant : plants()) {
+    const std::string name = plant.name;
+    CAPTURE(name);
+    const uint64_t seed = find(name);
+    REQUIRE(seed != 0);
+    CHECK(run(seed).violation == "");
   }
 }
 

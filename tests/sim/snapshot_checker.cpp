@@ -8,6 +8,9 @@
 namespace ft::sim {
 namespace {
 
+// Cuts that are not complete yet, or that a drain, an evaluation or a rollback has added.
+constexpr int64_t kCutsUnderWay = 5;
+
 // By the record, computed anew.
 uint64_t term_by(const net::Record& record, int64_t version) {
   uint64_t term = 0;
@@ -39,6 +42,7 @@ void SnapshotChecker::look(uint64_t process, const std::string& name, const Snap
     return true;
   });
   for (const SnapshotKey& key : added) stored(key);
+  check_count(name, known);
   if (newest_deleted < 0) return;
   const int64_t oldest_left =
       known.empty() ? std::numeric_limits<int64_t>::max() : known.begin()->version;
@@ -48,6 +52,18 @@ void SnapshotChecker::look(uint64_t process, const std::string& name, const Snap
                            static_cast<long long>(newest_deleted),
                            static_cast<long long>(checkpoint)));
   }
+}
+
+// While everybody answers in time: the newest checkpoint and what came after it, until the next one
+// is complete. Cuts that are on their way when links are slow are not bounded by the protocol.
+void SnapshotChecker::check_count(const std::string& name, const Keys& held) {
+  if (!prompt_) return;
+  std::set<int64_t> versions;
+  for (const SnapshotKey& key : held) versions.insert(key.version);
+  const int64_t ahead = (spec_.stages + spec_.cut_every) / spec_.cut_every;  // in the pipeline
+  const int64_t limit = spec_.global_every + ahead + kCutsUnderWay;
+  if (static_cast<int64_t>(versions.size()) <= limit) return;
+  violations_.add(format("%s holds snapshots of %zu versions", name.c_str(), versions.size()));
 }
 
 void SnapshotChecker::gone(uint64_t process) {

@@ -28,6 +28,8 @@ class SnapshotChecker {
   void look(uint64_t process, const std::string& name, const SnapshotStore& store, bool has_disk,
             int64_t checkpoint, bool lags, const std::vector<const net::Record*>& records);
   void gone(uint64_t process);
+  // From now on some device or link is slow.
+  void not_prompt() { prompt_ = false; }
   // A term begins: central has heard anew who holds what.
   void term_begins() { ghosts_.clear(); }
   void checkpoint_synced(int64_t version, uint64_t term) { complete_.insert({version, term}); }
@@ -40,11 +42,13 @@ class SnapshotChecker {
  private:
   using Keys = std::set<SnapshotKey>;
   void stored(const SnapshotKey& key);
+  void check_count(const std::string& name, const Keys& held);
   void deleted(const std::string& name, int64_t newest, int64_t oldest_left, bool lags,
                const std::vector<const net::Record*>& records);
 
   const RunSpec& spec_;
   Violations& violations_;
+  bool prompt_ = true;
   std::map<uint64_t, Keys> held_;
   // What those held who are gone, as long as central cannot know that they are.
   std::map<uint64_t, Keys> ghosts_;

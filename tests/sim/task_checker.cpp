@@ -42,6 +42,8 @@ void TaskChecker::started(const Task& task) {
       require(index == first + forwards_, "a forward pass out of order", task);
       require(task.version == version_used(task.batch), "a forward pass of a wrong version", task);
       require(task.version <= version_, "a forward pass of a version not made yet", task);
+      ownership_.in_flight(forwards_ + 1 - backwards_);
+      if (forwards_ == 0) own_layers(task);
       require(++forwards_ - backwards_ <= stages_ - stage_, "too many batches in flight", task);
       break;
     case TaskKind::kBackward:
@@ -76,6 +78,9 @@ void TaskChecker::configured(const Task& task) {
   version_ = task.version;
   forwards_ = 0;
   backwards_ = 0;
+}
+
+void TaskChecker::own_layers(const Task& task) {
   for (int layer = range_.first; layer < range_.last; ++layer) {
     require(ownership_.own(term_, layer, process_), "a layer with two owners in a term", task);
   }

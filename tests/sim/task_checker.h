@@ -4,6 +4,7 @@
 // the schedule's rule computed anew; passes and steps come in order; no more are in flight than
 // there are stages behind; a layer has one owner in a term, and a batch is stepped once.
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -23,6 +24,8 @@ class Ownership {
   // Nobody may have heard of the newest term of a central that is dead: it may be taken again.
   void central_died(uint64_t process) { dead_centrals_.insert(process); }
   void step(uint64_t term, int layer, int64_t batch) { ++steps_[{term, layer, batch}]; }
+  void in_flight(int64_t count) { in_flight_max_ = std::max(in_flight_max_, count); }
+  int64_t in_flight_max() const { return in_flight_max_; }
   int steps(uint64_t term, int layer, int64_t batch) const {
     const auto found = steps_.find({term, layer, batch});
     return found == steps_.end() ? 0 : found->second;
@@ -31,6 +34,7 @@ class Ownership {
  private:
   std::map<std::pair<uint64_t, int>, uint64_t> owners_;
   std::set<uint64_t> dead_centrals_;
+  int64_t in_flight_max_ = 0;  // of any stage
   std::map<std::tuple<uint64_t, int, int64_t>, int> steps_;
 };
 
@@ -50,6 +54,7 @@ class TaskChecker {
 
  private:
   void configured(const Task& task);
+  void own_layers(const Task& task);
   void stepped(const Task& task);
   int64_t version_used(int64_t batch) const;
   void require(bool holds, const char* what, const Task& task);
