@@ -224,6 +224,30 @@ void Cluster::leads(const Process& central) {
   }
 }
 
+// Two centrals have taken the same term. They cannot know of each other while no stage that follows
+// one of them is there for the other.
+void Cluster::check_contested() {
+  const auto [first, second] = all_.ownership.contested();
+  if (first == 0) return;
+  const auto knows = [this](PeerId central, PeerId other) {
+    const auto follows = [&](const auto& process) {
+      return process->is_running() && !process->is_paused() && process->central() == other;
+    };
+    for (const auto& process : processes_) {
+      if (process->self() != central || !process->is_running()) continue;
+      for (const auto& stage : processes_) {
+        if (follows(stage) && process->contacts().count(stage->self()) != 0) return true;
+      }
+    }
+    return false;
+  };
+  if (may_be_refused() && !knows(first, second) && !knows(second, first)) {
+    split_ = true;
+  } else {
+    all_.violations.add("a layer with two owners in a term, from two centrals");
+  }
+}
+
 // The first central that ends well. Another one that slept nearly until then, or that nobody has
 // come to, finds nobody who could tell it.
 void Cluster::find_winner() {
@@ -258,6 +282,7 @@ void Cluster::restart_refused() {
 
 // Whether there is nothing left to see.
 bool Cluster::is_over() {
+  check_contested();
   if (split_) {
     result_.end = RunResult::End::kSplit;
     return true;

@@ -85,6 +85,7 @@ class Cluster {
   bool is_over();
   void find_winner();
   void restart_refused();
+  void check_contested();
   // Of one lost directory the stages know enough; of two, or of two centrals at a time, perhaps
   // not.
   bool may_be_refused() const { return strangers_ > 1; }

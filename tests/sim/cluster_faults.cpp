@@ -217,10 +217,12 @@ void Cluster::take_over(const Fault& fault) {
     copy.lost_events = true;  // it gets behind
   }
   Process* const first = leader_;
+  SimDisk* const behind = disk_;
   const int host = kSecondHost + static_cast<int>(processes_.size() % 50);
-  all_.world.after(dice_.below(3 * kSecondUs), [this, copy, first, host] {
+  all_.world.after(dice_.below(3 * kSecondUs), [this, copy, first, behind, host] {
     if (healed_ || done_at_ >= 0 || leader_ != first || !first->is_paused()) return;
     strangers_ += 2;
+    behind->lost_events = true;  // of what the other one trains, should the first go on after all
     start_central(add_disk(copy), true, host);
   });
 }

@@ -6,15 +6,16 @@
 
 namespace ft::sim {
 
-bool Ownership::own(uint64_t term, int layer, uint64_t process) {
-  uint64_t& owner = owners_.emplace(std::pair(term, layer), process).first->second;
-  if (dead_centrals_.count(owner) != 0) {
-    owner = process;
+bool Ownership::own(uint64_t term, int layer, uint64_t process, PeerId central) {
+  Owner& owner = owners_.emplace(std::pair(term, layer), Owner{process, central}).first->second;
+  if (dead_centrals_.count(owner.process) != 0) {
+    owner = {process, central};
     std::erase_if(steps_, [&](const auto& entry) {
       return std::get<0>(entry.first) == term && std::get<1>(entry.first) == layer;
     });
   }
-  return owner == process;
+  if (owner.process != process && owner.central != central) contested_ = {owner.central, central};
+  return owner.process == process || owner.central != central;
 }
 
 void TaskChecker::require(bool holds, const char* what, const Task& task) {
@@ -71,6 +72,7 @@ void TaskChecker::configured(const Task& task) {
   const net::LayerRange& range = task.assign.stages(task.stage).range();
   require(task.term > term_, "configured twice in a term", task);
   term_ = task.term;
+  central_ = task.assign.central();
   range_ = {range.first(), range.last()};
   stage_ = task.stage;
   stages_ = task.assign.stages_size();
@@ -82,7 +84,8 @@ void TaskChecker::configured(const Task& task) {
 
 void TaskChecker::own_layers(const Task& task) {
   for (int layer = range_.first; layer < range_.last; ++layer) {
-    require(ownership_.own(term_, layer, process_), "a layer with two owners in a term", task);
+    require(ownership_.own(term_, layer, process_, central_), "a layer with two owners in a term",
+            task);
   }
 }
 

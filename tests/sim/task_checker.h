@@ -19,8 +19,11 @@ namespace ft::sim {
 // Over all processes of a run.
 class Ownership {
  public:
-  // Returns false when another process has the layer in this term.
-  bool own(uint64_t term, int layer, uint64_t process);
+  // Returns false when another process has the layer in this term from the same central. From
+  // another one, the two are contested.
+  bool own(uint64_t term, int layer, uint64_t process, PeerId central);
+  // Centrals that have given the same layer to two in one term, or zeros.
+  const std::pair<PeerId, PeerId>& contested() const { return contested_; }
   // Nobody may have heard of the newest term of a central that is dead: it may be taken again.
   void central_died(uint64_t process) { dead_centrals_.insert(process); }
   void step(uint64_t term, int layer, int64_t batch) { ++steps_[{term, layer, batch}]; }
@@ -32,7 +35,12 @@ class Ownership {
   }
 
  private:
-  std::map<std::pair<uint64_t, int>, uint64_t> owners_;
+  struct Owner {
+    uint64_t process = 0;
+    PeerId central = 0;
+  };
+  std::map<std::pair<uint64_t, int>, Owner> owners_;
+  std::pair<PeerId, PeerId> contested_{0, 0};
   std::set<uint64_t> dead_centrals_;
   int64_t in_flight_max_ = 0;  // of any stage
   std::map<std::tuple<uint64_t, int, int64_t>, int> steps_;
@@ -66,6 +74,7 @@ class TaskChecker {
   Violations& violations_;
   bool running_ = false;
   uint64_t term_ = 0;
+  PeerId central_ = 0;
   LayerRange range_;
   int64_t stage_ = 0;
   int64_t stages_ = 1;
