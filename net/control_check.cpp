@@ -33,6 +33,11 @@ class Checker {
     require(0 <= value.first() && value.first() <= value.last() && value.last() <= kLayersMax,
             what);
   }
+  template <typename Floats>
+  void times(const Floats& values, const char* what) {
+    count(values.size(), kLayersMax, what);
+    for (const float value : values) require(std::isfinite(value) && value >= 0, what);
+  }
   void snapshot(const net::SnapshotName& value, const char* what) {
     require(0 <= value.layer() && value.layer() < kLayersMax && value.version() >= -1, what);
   }
@@ -48,6 +53,8 @@ class Checker {
   void check(const net::EvaluationLoss& loss);
   void check(const net::Progress& progress);
   void check(const net::Traffic& traffic);
+  void check(const net::Measure& measure);
+  void check(const net::Measured& measured);
 
   const char* what() const { return what_; }
 
@@ -94,6 +101,20 @@ void Checker::check(const net::Inventory& inventory) {
   check(inventory.record());
   if (inventory.has_training()) check(inventory.training());
   natural(inventory.checkpoint_batches(), "Inventory.checkpoint_batches");
+  times(inventory.layer_us(), "Inventory.layer_us");
+}
+
+void Checker::check(const net::Measure& measure) {
+  check(measure.training());
+  digest(measure.model_sha256(), "Measure.model_sha256");
+  require(measure.model_bytes() >= 0 && measure.model_bytes() <= kTransferBytesMax,
+          "Measure.model_bytes");
+  natural(measure.budget_us(), "Measure.budget_us");
+}
+
+void Checker::check(const net::Measured& measured) {
+  times(measured.layer_us(), "Measured.layer_us");
+  require(std::isfinite(measured.times()) && measured.times() >= 0, "Measured.times");
 }
 
 // A stage divides by these numbers.
@@ -172,8 +193,7 @@ void Checker::check(const net::EvaluationLoss& loss) {
 void Checker::check(const net::Progress& progress) {
   version(progress.version(), "Progress.version");
   natural(progress.busy_us(), "Progress.busy_us");
-  natural(progress.forward_us(), "Progress.forward_us");
-  natural(progress.backward_us(), "Progress.backward_us");
+  natural(progress.train_us(), "Progress.train_us");
   natural(progress.snapshot_us(), "Progress.snapshot_us");
 }
 
@@ -232,6 +252,10 @@ void check_message(const net::Control& message, Checker* checker) {
       return checker->require(message.cut_every().every() >= 1, "CutEvery.every");
     case net::Control::kDiscard:
       return checker->require(message.discard().run().size() == RunId{}.size(), "Discard.run");
+    case net::Control::kMeasure:
+      return checker->check(message.measure());
+    case net::Control::kMeasured:
+      return checker->check(message.measured());
     case net::Control::kAck:
       return checker->require(message.ack().channel() == 0 || message.ack().channel() == 1,
                               "Ack.channel");

@@ -16,7 +16,7 @@ constexpr TimeUs kGraceUs = 3 * kSecondUs;
 }  // namespace
 
 Status Children::start_stage(const Options& options, const std::string& central, int index,
-                             int threads, double slowdown) {
+                             int threads, const Slowdown& slowdown) {
   std::vector<std::string> words = {"/proc/self/exe",
                                     options.model,
                                     "--role",
@@ -28,7 +28,7 @@ Status Children::start_stage(const Options& options, const std::string& central,
                                     "--threads",
                                     std::to_string(threads),
                                     "--slowdown",
-                                    format("%.6g", slowdown),
+                                    slowdown.text(),
                                     "--dies-with-parent"};
   if (options.insecure) words.emplace_back("--insecure");
   std::vector<char*> arguments;

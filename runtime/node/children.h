@@ -20,7 +20,7 @@ class Children {
 
   // Starts stage number `index` (1 ..). Errors: kFailed.
   Status start_stage(const Options& options, const std::string& central, int index, int threads,
-                     double slowdown);
+                     const Slowdown& slowdown);
 
   // Errors: kFailed when one of them has ended.
   Status check();

@@ -5,6 +5,7 @@
 
 #include "onnx_import/import.h"
 #include "runtime/base/digest.h"
+#include "runtime/exec/layer_timer.h"
 #include "runtime/pipeline/schedule.h"
 
 namespace ft {
@@ -59,9 +60,10 @@ void ComputeThread::loop() {
     result.version = task.version;
     result.layer = task.layer;
     run(task, &result);
-    if (options_.slowdown > 1.0) {
+    const double slowdown = options_.slowdown.factor();
+    if (slowdown > 1.0 && task.kind != TaskKind::kMeasure) {
       const TimeUs cpu = thread_cpu_now_us() + pool_->worker_cpu_us() - cpu_started;
-      const auto pause = static_cast<int64_t>((options_.slowdown - 1.0) * static_cast<double>(cpu));
+      const auto pause = static_cast<int64_t>((slowdown - 1.0) * static_cast<double>(cpu));
       std::this_thread::sleep_for(std::chrono::microseconds(pause));
     }
     result.busy_us = monotonic_now_us() - started;
@@ -94,17 +96,31 @@ void ComputeThread::run(const Task& task, TaskResult* result) {
     case TaskKind::kSnapshot:
       result->tensors = {to_snapshot(trainer_->state(task.layer, task.version))};
       break;
+    case TaskKind::kMeasure:
+      result->status = measure(task, result);
+      break;
   }
 }
 
-Status ComputeThread::configure(const Task& task, TaskResult* result) {
+// Imports the file unless that was done, for batches of this size.
+Status ComputeThread::use_model(const Task& task) {
+  const net::Training& training = task.assign.training();
+  const std::string& wanted = task.assign.model_sha256();
+  const int64_t rows = training.batch_size() / micro_count(training);
+  if (model_ != nullptr && imported_ == wanted && model_->batch == rows) return Status();
   if (task.model != nullptr) options_.model_file = task.model;
   FT_CHECK(options_.model_file != nullptr);
   const Sha256 digest = sha256(options_.model_file->bytes());
-  if (std::string(digest.begin(), digest.end()) != task.assign.model_sha256()) {
+  if (std::string(digest.begin(), digest.end()) != wanted) {
     return refused_error("the model file received has another SHA-256 than announced");
   }
-  FT_ASSIGN_OR_RETURN(model_, import_for(task.assign.training(), *options_.model_file));
+  FT_ASSIGN_OR_RETURN(model_, import_for(training, *options_.model_file));
+  imported_ = wanted;
+  return Status();
+}
+
+Status ComputeThread::configure(const Task& task, TaskResult* result) {
+  FT_RETURN_IF_ERROR(use_model(task));
   const net::LayerRange& range = task.assign.stages(task.stage).range();
   if (range.last() > model_->layer_count()) {
     return refused_error("layers [%d, %d) assigned, but the model has %d", range.first(),
@@ -140,6 +156,20 @@ Status ComputeThread::configure(const Task& task, TaskResult* result) {
   for (const LayerLayout& layout : trainer_->layouts()) {
     result->layer_bytes.push_back(layout.snapshot_bytes());
   }
+  return Status();
+}
+
+// --slowdown counts as if it had been slept for.
+Status ComputeThread::measure(const Task& task, TaskResult* result) {
+  FT_RETURN_IF_ERROR(use_model(task));
+  result->layers = model_->layer_count();
+  if (task.layer >= model_->layer_count()) return refused_error("no layer %d", task.layer);
+  FT_ASSIGN_OR_RETURN(
+      const LayerTime time,
+      time_layer(model_, task.layer, trainer_options(task.assign.training()), pool_.get()));
+  const double pause_us = (options_.slowdown.factor() - 1) * time.cpu_us;
+  result->median_us = time.median_us + pause_us;
+  result->average_us = time.average_us + pause_us;
   return Status();
 }
 

@@ -8,13 +8,14 @@
 
 #include "runtime/exec/range_trainer.h"
 #include "runtime/node/mailbox.h"
+#include "runtime/node/slowdown.h"
 #include "runtime/pipeline/step.h"
 
 namespace ft {
 
 struct ComputeOptions {
   int threads = 1;
-  double slowdown = 1.0;      // after each task sleep (slowdown - 1) times its CPU time
+  Slowdown slowdown;          // after each task sleep (slowdown - 1) times its CPU time
   ConstBufferPtr model_file;  // null until central has sent it
 };
 
@@ -31,7 +32,9 @@ class ComputeThread {
  private:
   void loop();
   void run(const Task& task, TaskResult* result);
+  Status use_model(const Task& task);
   Status configure(const Task& task, TaskResult* result);
+  Status measure(const Task& task, TaskResult* result);
   Status forward(const Task& task, TaskResult* result);
   Status evaluate(const Task& task, TaskResult* result);
 
@@ -40,6 +43,7 @@ class ComputeThread {
   Mailbox<Task> tasks_;
   std::unique_ptr<ThreadPool> pool_;
   std::shared_ptr<const Model> model_;
+  std::string imported_;  // the SHA-256 of model_'s file
   std::unique_ptr<RangeTrainer> trainer_;
   int64_t label_row_bytes_ = 8;
   std::thread thread_;  // last: it uses the others

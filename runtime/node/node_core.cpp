@@ -15,6 +15,7 @@ bool is_for_central(const net::Control& message) {
     case net::Control::kHello:
     case net::Control::kInventory:
     case net::Control::kReady:
+    case net::Control::kMeasured:
     case net::Control::kFetchModel:
     case net::Control::kBatchLoss:
     case net::Control::kProgress:

@@ -31,6 +31,8 @@ struct Texts {
   std::string heartbeat = "250ms";
   std::string progress = "auto";
   std::string replicate_every = "50";
+  std::vector<std::string> slowdowns;
+  std::string memory;
 };
 
 using Choices = std::vector<std::string>;
@@ -78,16 +80,18 @@ void add_cluster(CLI::App* app, Options* o, Texts* t) {
   app->add_option("--partition", o->partition,
                   "dynamic, even, or fixed:3,9 (cuts before layers 3 and 9)")
       ->group(group);
+  app->add_option("--memory", t->memory, "What this device has for training, say 512MB (no limit)")
+      ->type_name("BYTES")
+      ->group(group);
   app->add_option("--failure-timeout", t->failure_timeout, "Silence that counts as a failure")
       ->group(group);
   app->add_option("--heartbeat", t->heartbeat, "Interval of signs of life")->group(group);
   app->add_option(
-         "--slowdown", o->slowdown,
-         "Experiments: after each task sleep (X-1) times its CPU time; a list sets local's "
-         "stages")
+         "--slowdown", t->slowdowns,
+         "Experiments: after each task sleep (X-1) times its CPU time; X is a number, or @FILE "
+         "that holds one; a list sets local's stages")
       ->delimiter(',')
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->check(CLI::Range(1.0, 1e4))
       ->group(group);
   app->add_flag(
          "--insecure", o->insecure,
@@ -209,8 +213,12 @@ Status check_values(const Texts& t, Options* o) {
             : "--wire %s: not available; use fp32",
         t.wire.c_str());
   }
-  for (const double slowdown : o->slowdown) {
-    if (!std::isfinite(slowdown)) return invalid_error("--slowdown: must be finite numbers");
+  if (!t.memory.empty()) {
+    FT_ASSIGN_OR_RETURN(o->memory_bytes, parse_bytes(t.memory));
+  }
+  for (const std::string& slowdown : t.slowdowns) {
+    FT_ASSIGN_OR_RETURN(Slowdown parsed, Slowdown::parse(slowdown));
+    o->slowdowns.push_back(std::move(parsed));
   }
   const OptimizerOptions& sgd = o->optimizer;
   if (!std::isfinite(sgd.learning_rate) || sgd.learning_rate < 0) {
@@ -317,6 +325,33 @@ Result<TimeUs> parse_duration(const std::string& text) {
     return invalid_error("'%s' is no duration; write 250ms, 1s or 2.5s", text.c_str());
   }
   return static_cast<TimeUs>(value * scale);
+}
+
+Result<int64_t> parse_bytes(const std::string& text) {
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  static constexpr struct {
+    const char* unit;
+    double bytes;
+  } kUnits[] = {{"", 1},
+                {"B", 1},
+                {"K", 1e3},
+                {"KB", 1e3},
+                {"KiB", 1024},
+                {"M", 1e6},
+                {"MB", 1e6},
+                {"MiB", 1024.0 * 1024},
+                {"G", 1e9},
+                {"GB", 1e9},
+                {"GiB", 1024.0 * 1024 * 1024}};
+  const std::string unit(rest, end);
+  for (const auto& known : kUnits) {
+    if (error != std::errc() || unit != known.unit || !(value * known.bytes >= 1)) continue;
+    if (value * known.bytes > 1e15) break;
+    return static_cast<int64_t>(value * known.bytes);
+  }
+  return invalid_error("'%s' is no size; write 512MB, 64MiB or 2GB", text.c_str());
 }
 
 Result<Options> parse_options(int argc, const char* const* argv) {

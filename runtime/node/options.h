@@ -11,6 +11,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/status.h"
 #include "runtime/exec/range_trainer.h"
+#include "runtime/node/slowdown.h"
 #include "runtime/observe/display.h"
 
 namespace ft {
@@ -61,12 +62,13 @@ struct Options {
   LossKind loss = LossKind::kCrossEntropy;
   bool wire_fp16 = false;
   std::string partition = "dynamic";
+  int64_t memory_bytes = 0;  // 0: no limit
   int64_t replicate_every = 50;
   bool replicate_auto = false;
   int64_t global_every = 2;
   TimeUs failure_timeout_us = kSecondUs;
   TimeUs heartbeat_us = 250 * kMillisecondUs;
-  std::vector<double> slowdown;
+  std::vector<Slowdown> slowdowns;
   std::string run_dir;
   bool resume = false;
   std::string discard_run;      // 32 hexadecimal digits, or empty
@@ -79,6 +81,9 @@ struct Options {
 
 // Errors: kInvalid, naming the option, the cause and the remedy.
 Result<Options> parse_options(int argc, const char* const* argv);
+
+// "512MB", "64MiB", "2G", "1000000" -> bytes. Errors: kInvalid.
+Result<int64_t> parse_bytes(const std::string& text);
 
 // "1s", "250ms", "2.5s" -> microseconds. Errors: kInvalid.
 Result<TimeUs> parse_duration(const std::string& text);

@@ -15,6 +15,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/node/children.h"
+#include "runtime/node/measure_model.h"
 #include "runtime/node/reactor.h"
 #include "runtime/node/resume.h"
 #include "runtime/node/training_job.h"
@@ -49,9 +50,9 @@ int thread_count(const Options& options, int processes) {
   return std::max(1, cores / processes);
 }
 
-double slowdown_of(const Options& options, size_t stage) {
-  if (options.slowdown.empty()) return 1.0;
-  return options.slowdown[std::min(stage, options.slowdown.size() - 1)];
+Slowdown slowdown_of(const Options& options, size_t stage) {
+  if (options.slowdowns.empty()) return Slowdown();
+  return options.slowdowns[std::min(stage, options.slowdowns.size() - 1)];
 }
 
 std::string default_run_directory(const std::string& model, const RunId& run) {
@@ -79,6 +80,7 @@ StageOptions stage_options(const Options& options, PeerId self, int threads) {
   stage.hello.set_name(options.name);
   stage.hello.set_numerics(numerics_text());
   stage.hello.set_threads(threads);
+  stage.hello.set_memory_bytes(options.memory_bytes);
   return stage;
 }
 
@@ -95,7 +97,6 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
     central.discard_run = std::string(discarded.begin(), discarded.end());
   }
   central.workers = workers;
-  if (options.partition.rfind("fixed:", 0) == 0) central.cuts = options.partition.substr(6);
   central.layer_costs = estimate_layer_costs(*job.model);
   const TrainerOptions trainer = trainer_options(job.training);
   for (int layer = 0; layer < job.model->layer_count(); ++layer) {
@@ -108,6 +109,30 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
   central.failure_timeout_us = options.failure_timeout_us;
   central.heartbeat_us = options.heartbeat_us;
   return central;
+}
+
+// Central's device is measured before training begins, the stages when they have come.
+Status measure_central(const Options& options, const TrainingJob& job, int threads,
+                       CentralOptions* central) {
+  const bool fixed = options.partition.rfind("fixed:", 0) == 0;
+  if (fixed) {
+    central->partition = Partition::kFixed;
+    central->cuts = options.partition.substr(6);
+  }
+  if (fixed || central->workers == 0) return Status();
+  const TrainerOptions trainer = trainer_options(job.training);
+  FT_ASSIGN_OR_RETURN(const ModelTimes times,
+                      measure_model(job.model, trainer, threads, slowdown_of(options, 0)));
+  central->layer_costs = times.layer_us;
+  if (options.partition != "dynamic") return Status();
+  FT_ASSIGN_OR_RETURN(ModelSizes sizes, sizes_of(*job.model, trainer));
+  central->partition = Partition::kDynamic;
+  central->layer_us = times.layer_us;
+  central->elastic = times.elastic;
+  central->layer_sizes = std::move(sizes.layers);
+  central->cut_sizes = std::move(sizes.cuts);
+  central->memory_bytes = options.memory_bytes;
+  return Status();
 }
 
 // What is left when the batches are done: hash, checkpoint, export.
@@ -233,6 +258,7 @@ Status train_central(Options options) {
   WakeFd interrupt;
   CentralParts parts;
   parts.options = central_options(options, job, run, self, workers);
+  FT_RETURN_IF_ERROR(measure_central(options, job, threads, &parts.options));
   ResumedRun resumed;
   if (options.resume) {
     FT_ASSIGN_OR_RETURN(resumed, read_resumed_run(*directory, job, parts.options.layer_bytes));
@@ -259,6 +285,8 @@ Status train_central(Options options) {
   own.hello.set_model_sha256(parts.options.model_sha256);
   own.beside_central = true;
   own.store = std::move(resumed.store);
+  own.layer_us = parts.options.layer_us;
+  own.elastic = parts.options.elastic;
 
   started.run = run == RunId{} ? "" : to_hex(run);
   started.model = job.model_path;

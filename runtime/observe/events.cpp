@@ -20,21 +20,25 @@ Json to_json(const ReconfiguredReport& report) {
     ranges.push_back(
         {{"name", stage.name}, {"first", stage.range.first}, {"last", stage.range.last}});
   }
-  return {{"event", "reconfigured"},
-          {"term", report.term},
-          {"reason", report.reason},
-          {"ranges", ranges},
-          {"resume_batch", report.resume_batch},
-          {"replayed", report.replayed},
-          {"moved_bytes", report.moved_bytes},
-          {"seconds", seconds(report.phases.total_us())},
-          {"phases",
-           {{"detect", seconds(report.phases.detect_us)},
-            {"pause", seconds(report.phases.pause_us)},
-            {"choose", seconds(report.phases.choose_us)},
-            {"move", seconds(report.phases.move_us)},
-            {"resume", seconds(report.phases.resume_us)}}},
-          {"exact", report.exact}};
+  Json json = {{"event", "reconfigured"},
+               {"term", report.term},
+               {"reason", report.reason},
+               {"ranges", ranges},
+               {"resume_batch", report.resume_batch},
+               {"replayed", report.replayed},
+               {"moved_bytes", report.moved_bytes},
+               {"seconds", seconds(report.phases.total_us())},
+               {"phases",
+                {{"detect", seconds(report.phases.detect_us)},
+                 {"pause", seconds(report.phases.pause_us)},
+                 {"choose", seconds(report.phases.choose_us)},
+                 {"move", seconds(report.phases.move_us)},
+                 {"resume", seconds(report.phases.resume_us)}}},
+               {"exact", report.exact}};
+  if (report.predicted_images_per_second > 0) {
+    json["predicted_images_per_second"] = report.predicted_images_per_second;
+  }
+  return json;
 }
 
 Json to_json(const DeviceJoinedReport& report) {
@@ -73,6 +77,14 @@ Json to_json(const CutsReport& report) {
           {"cut_seconds", seconds(report.cut_us)},
           {"batch_seconds", seconds(report.batch_us)}};
 }
+
+Json to_json(const PredictionReport& report) {
+  return {{"event", "prediction"},
+          {"predicted_images_per_second", report.predicted_images_per_second},
+          {"images_per_second", report.images_per_second}};
+}
+
+Json to_json(const NoRoomReport& report) { return {{"event", "no_room"}, {"text", report.text}}; }
 
 Json to_json(const WaitingReport& report) {
   return {{"event", "waiting"},

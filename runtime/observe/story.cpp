@@ -56,6 +56,9 @@ std::string Story::of(const ReconfiguredReport& report) {
   text += format("going on with batch %lld after %.1f s%s; layers %s",
                  static_cast<long long>(report.resume_batch), seconds(report.phases.total_us()),
                  phases_text(report.phases).c_str(), ranges_text(report).c_str());
+  if (report.predicted_images_per_second > 0) {
+    text += format("; planned for %.0f images/s", report.predicted_images_per_second);
+  }
   if (!report.exact) text += "; members of different numerics: not exact";
   return text;
 }
@@ -99,6 +102,13 @@ struct Teller {
     return format("a cut every %lld batches from now on: one costs %.1f ms, a batch takes %.1f ms",
                   static_cast<long long>(cuts.every), seconds(cuts.cut_us) * 1e3,
                   seconds(cuts.batch_us) * 1e3);
+  }
+  std::string operator()(const PredictionReport& prediction) const {
+    return format("the plan promised %.0f images/s; measured: %.0f",
+                  prediction.predicted_images_per_second, prediction.images_per_second);
+  }
+  std::string operator()(const NoRoomReport& room) const {
+    return room.text + ": waiting for more devices";
   }
   std::string operator()(const WaitingReport& waiting) const {
     return format(

@@ -15,7 +15,10 @@ Central::Central(const CentralOptions& options)
   net::Hello own;
   own.set_name(options_.name);
   own.set_model_sha256(options_.model_sha256);
-  members_.add(options_.self, own);
+  own.set_memory_bytes(options_.memory_bytes);
+  Device& device = members_.add(options_.self, own);
+  device.layer_us = options_.layer_us;
+  device.speed.measured(1, options_.elastic);
   const Restart& restart = options_.restart;
   book_.set_record(restart.record);
   finished_ = restart.reported;
@@ -86,7 +89,10 @@ void Central::on_tick() {
     gathered_ = true;
     choose();
   }
-  if (phase_ == Phase::kTraining) admit_and_dismiss();
+  if (phase_ == Phase::kTraining) {
+    admit_and_dismiss();
+    measure_waiting();
+  }
   if (now_ >= next_heartbeat_) beat();
   for (auto stranger = strangers_.begin(); stranger != strangers_.end();) {
     const auto [peer, until] = *stranger;
@@ -138,6 +144,8 @@ void Central::on_control(PeerId from, const net::Control& message) {
       return on_ready(from);
     case net::Control::kFetchModel:
       return send_bulk(from, BulkName{BulkKind::kModel}, options_.model);
+    case net::Control::kMeasured:
+      return on_measured(from, message.measured());
     case net::Control::kSnapshotStored:
       return on_stored(from, message.snapshot_stored());
     case net::Control::kUnreachable:

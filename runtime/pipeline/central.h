@@ -8,7 +8,7 @@
 // way begins it again with a higher term.
 //
 //   kWaiting --enough devices--> kOpening --term journaled--> kPausing --all inventories--> kMoving
-//                                  ^                                                    |all ready
+//                                  ^            (kMeasuring: devices that are new)      |all ready
 //                                  |____ a device lost, at any moment _______       kSealing
 //                                  |____ kDraining <--join, leave-- kTraining <--record journaled
 //                                                                     all batches done |
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "net/detector.h"
+#include "partition/planner.h"
 #include "runtime/pipeline/cut_book.h"
 #include "runtime/pipeline/cut_interval.h"
 #include "runtime/pipeline/membership.h"
@@ -40,22 +41,44 @@ struct Restart {
   int64_t evaluated = -1;
 };
 
+// kEven: all devices count as equal; kFixed: `cuts`; kDynamic: by measured times.
+enum class Partition : uint8_t { kEven, kFixed, kDynamic };
+
+// When a better plan is worth a move.
+struct RepartitionLimits {
+  TimeUs every_us = 2 * kSecondUs;  // a plan is looked for that often, or when a speed has shifted
+  // What it must promise, relative; twice as much after each one in the last minute: noise promises
+  // little, a device that has really changed promises much.
+  double gain_min = 0.05;
+  double pays = 2;  // and it must save that many times what the move costs
+  // The pipeline fills and caches warm up: the first batches of a term say nothing about speed.
+  int64_t first_batches = 3;
+};
+
 struct CentralOptions {
   PeerId self = 0;
   std::string name;
   RunId run{};
   Restart restart;
   net::Training training;
-  bool replicate_auto = false;       // training.replicate_every is a start value
-  int workers = 1;                   // stages to wait for, besides central's own
-  std::string cuts;                  // "3,9" for --partition fixed; empty: planned
-  std::vector<double> layer_costs;   // one per layer: also says how many there are
+  bool replicate_auto = false;  // training.replicate_every is a start value
+  int workers = 1;              // stages to wait for, besides central's own
+  Partition partition = Partition::kEven;
+  std::string cuts;                  // "3,9" for kFixed
+  std::vector<double> layer_costs;   // one per layer, any unit: also says how many there are
   std::vector<int64_t> layer_bytes;  // of each layer's snapshot
-  int32_t model_input = 0;           // ValueId
-  std::string model_sha256;          // 32 raw bytes
-  ConstBufferPtr model;              // the file, for stages that lack it
-  std::string discard_run;           // 16 raw bytes: a run that stages shall forget; or empty
-  std::string control_endpoint;      // our own, for stages to answer to
+  // kDynamic: what the planner needs (partition/planner.h); layer_us as central measured itself.
+  std::vector<double> layer_us;
+  bool elastic = false;
+  std::vector<LayerSize> layer_sizes;
+  std::vector<CutSize> cut_sizes;
+  int64_t memory_bytes = 0;  // central's own; 0: no limit
+  RepartitionLimits repartition;
+  int32_t model_input = 0;       // ValueId
+  std::string model_sha256;      // 32 raw bytes
+  ConstBufferPtr model;          // the file, for stages that lack it
+  std::string discard_run;       // 16 raw bytes: a run that stages shall forget; or empty
+  std::string control_endpoint;  // our own, for stages to answer to
   std::string bulk_endpoint;
   TimeUs failure_timeout_us = kSecondUs;
   TimeUs heartbeat_us = 250 * kMillisecondUs;
@@ -79,6 +102,7 @@ class Central {
     kWaiting,
     kOpening,
     kPausing,
+    kMeasuring,
     kMoving,
     kSealing,
     kTraining,
@@ -125,9 +149,15 @@ class Central {
   int64_t choose_version(int64_t floor) const;
   bool must_gather();
   void wait_for_layers(int64_t version);
-  Result<std::vector<LayerRange>> solve(size_t devices) const;
+  void wait_for_room(const Status& status);
+  struct Row {  // devices and their ranges, in pipeline order
+    std::vector<PeerId> devices;
+    std::vector<LayerRange> ranges;
+  };
+  Result<Row> solve();
+  Result<Row> solve_equal() const;
   std::vector<PeerId> order() const;
-  void assign(const std::vector<LayerRange>& ranges, const std::vector<PeerId>& row);
+  void assign(const Row& row);
   void add_fetch(PeerId peer, int layer, net::Assign* assign);
   void add_fetches(PeerId peer, const LayerRange& range, net::Assign* assign,
                    std::set<int>* relayed);
@@ -137,6 +167,22 @@ class Central {
   void on_ready(PeerId from);
   void resume();
   void lap(TimeUs* phase);
+
+  // Planning: central_planning.cpp
+  bool is_dynamic() const { return options_.partition == Partition::kDynamic; }
+  bool must_measure() const;
+  void measure(PeerId peer, bool again);
+  void measure_first();
+  void measure_waiting();
+  void on_measured(PeerId from, const net::Measured& measured);
+  std::vector<PeerId> planned_devices() const;
+  PlanRequest plan_request(const std::vector<PeerId>& devices) const;
+  Result<Row> solve_dynamic();
+  double predict_now(const PlanRequest& request, const std::vector<PeerId>& devices) const;
+  void note_speed(Device* device, PeerId peer, const net::Progress& progress);
+  void maybe_repartition();
+  bool pays(double batch_us, double better_us) const;
+  void check_prediction();
 
   // Training: central_training.cpp
   void feed();
@@ -212,6 +258,16 @@ class Central {
   int64_t complete_ = -1;          // newest complete cut that training may resume from
   int64_t checkpoint_ = -1;        // newest version that was sent to the disk
   std::set<int64_t> checkpoints_;  // synced, and held by central's own stage
+
+  // Planning
+  double predicted_us_ = 0;      // a batch, by the plan of this term; 0: not planned
+  TimeUs plan_again_at_ = 0;     // look for a better plan then
+  bool speeds_shifted_ = false;  // ... or now
+  double gain_wanted_ = 0;       // what a new plan must promise: more after each
+  TimeUs calm_at_ = 0;           // half as much from then on
+  TimeUs last_move_us_ = 0;      // the last time that layers moved
+  int64_t prediction_from_ = 0;  // batch from which on a prediction is compared; 0: was told
+  TimeUs prediction_at_ = 0;
 
   // Training
   int64_t batches_ = 0;     // stop after that many; an interrupt lowers it

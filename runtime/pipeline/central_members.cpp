@@ -78,7 +78,7 @@ void Central::on_hello(PeerId from, const net::Hello& hello) {
   tell(DeviceJoinedReport{hello.name(), members_.count()});
   if (phase_ == Phase::kWaiting) {
     if (members_.count() > options_.workers) begin("start");
-  } else if (phase_ == Phase::kOpening || phase_ == Phase::kPausing) {
+  } else if (phase_ < Phase::kMoving) {
     begin("join");  // perhaps it holds what the others lack
   }
 }

@@ -91,6 +91,10 @@ void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
   Device& device = members_.at(from);
   device.answered = true;
   device.numerics = inventory.numerics();
+  if (device.layer_us.empty() && inventory.layer_us_size() == layer_count()) {
+    device.layer_us.assign(inventory.layer_us().begin(), inventory.layer_us().end());
+    device.speed.measured(1, inventory.elastic());
+  }
   device.hello.set_model_sha256(inventory.model_sha256());
   if (inventory.has_training() && !is_same_run(inventory.training(), options_.training)) {
     return stop(invalid_error(
@@ -134,11 +138,18 @@ void Central::choose() {
   resumed_version_ = version;
   unreachable_ = unreachable_now_;
   leaving_seen_ = members_.has_leaving();
-  const std::vector<PeerId> row = order();
-  const Result<std::vector<LayerRange>> ranges = solve(row.size());
-  if (!ranges.ok()) return stop(ranges.status());
+  if (must_measure()) return measure_first();
+  const Result<Row> row = solve();
+  if (!row.ok()) return stages_.empty() ? stop(row.status()) : wait_for_room(row.status());
   waiting_text_.clear();
-  assign(*ranges, row);
+  assign(*row);
+}
+
+void Central::wait_for_room(const Status& status) {
+  waiting_for_layers_ = true;
+  if (status.message() == waiting_text_) return;
+  waiting_text_ = status.message();
+  tell(NoRoomReport{status.message()});
 }
 
 // A run that was begun elsewhere has got somewhere: before it begins again from the model file,
@@ -194,34 +205,42 @@ std::vector<PeerId> Central::order() const {
   return row;
 }
 
-Result<std::vector<LayerRange>> Central::solve(size_t devices) const {
-  if (!options_.cuts.empty()) {
-    FT_ASSIGN_OR_RETURN(auto ranges, ranges_from_cuts(options_.cuts, layer_count()));
-    if (ranges.size() <= devices) return ranges;
+Result<Central::Row> Central::solve() { return is_dynamic() ? solve_dynamic() : solve_equal(); }
+
+Result<Central::Row> Central::solve_equal() const {
+  Row row{order(), {}};
+  const size_t devices = row.devices.size();
+  if (options_.partition == Partition::kFixed) {
+    FT_ASSIGN_OR_RETURN(row.ranges, ranges_from_cuts(options_.cuts, layer_count()));
+    if (row.ranges.size() <= devices) return row;
     // At the start that is a mistake; after a loss training goes on with the ranges that fit best.
     if (term_ == 1) {
       return invalid_error("--partition fixed:%s makes %zu ranges, but there are %zu devices",
-                           options_.cuts.c_str(), ranges.size(), devices);
+                           options_.cuts.c_str(), row.ranges.size(), devices);
     }
   }
-  return plan_ranges(options_.layer_costs, std::vector<double>(devices, 1.0));
+  row.ranges = plan_ranges(options_.layer_costs, std::vector<double>(devices, 1.0));
+  return row;
 }
 
 // ---- 3. Move ----
 
-void Central::assign(const std::vector<LayerRange>& ranges, const std::vector<PeerId>& row) {
+void Central::assign(const Row& row) {
+  const std::vector<LayerRange>& ranges = row.ranges;
   net::Control message;
   net::Assign* assign = message.mutable_assign();
   *assign->mutable_training() = options_.training;
   stages_.clear();
   for (size_t i = 0; i < ranges.size(); ++i) {
-    const Device& device = members_.at(row[i]);
-    stages_.push_back({device.hello.name(), row[i], ranges[i]});
-    *assign->add_stages() = info_of(row[i], device);
+    const PeerId peer = row.devices[i];
+    const Device& device = members_.at(peer);
+    stages_.push_back({device.hello.name(), peer, ranges[i]});
+    *assign->add_stages() = info_of(peer, device);
     *assign->mutable_stages(static_cast<int>(i))->mutable_range() = to_message(ranges[i]);
   }
   // Replicas go around among all who stay; who has no layers holds replicas.
-  std::vector<PeerId> ring(row.begin(), row.begin() + static_cast<long>(ranges.size()));
+  std::vector<PeerId> ring;
+  for (const DeviceReport& stage : stages_) ring.push_back(stage.incarnation);
   for (const PeerId peer : members_.in_order()) {
     if (is_stage(peer)) continue;
     *assign->add_spares() = info_of(peer, members_.at(peer));
@@ -340,8 +359,12 @@ void Central::resume() {
   evaluations_.clear();
   for (auto& [peer, device] : members_.all()) {
     device.version = resumed_version_;
+    device.progress_at = now_;
     device.busy_us = 0;
+    device.train_us = 0;
     device.snapshot_us = 0;
+    device.measuring = false;
+    device.speed.forget_batches();
   }
   cut_interval_.begin(now_, options_.training.replicate_every());
   // The cut that training resumes from may still have to be evaluated.
@@ -365,6 +388,11 @@ void Central::resume() {
   report.replayed = replayed;
   report.moved_bytes = moved_bytes_;
   report.phases = phases_;
+  last_move_us_ = phases_.move_us + phases_.resume_us;
+  if (predicted_us_ > 0) {
+    report.predicted_images_per_second =
+        1e6 * static_cast<double>(options_.training.batch_size()) / predicted_us_;
+  }
   const std::string& numerics = members_.at(first_stage()).numerics;
   for (const DeviceReport& stage : stages_) {
     report.exact = report.exact && members_.at(stage.incarnation).numerics == numerics;

@@ -61,8 +61,10 @@ void Central::on_batch_loss(const net::BatchLoss& loss) {
 
 void Central::on_progress(PeerId from, const net::Progress& progress) {
   Device& device = members_.at(from);
+  note_speed(&device, from, progress);
   device.version = std::max(device.version, progress.version());
   device.busy_us = progress.busy_us();
+  device.train_us = progress.train_us();
   device.snapshot_us = progress.snapshot_us();
   finish_batches();
 }
@@ -90,7 +92,9 @@ void Central::finish_batches() {
     }
     if (is_cut(options_.training, finished_)) review();
     if (options_.replicate_auto) adapt_cuts();
+    check_prediction();
   }
+  maybe_repartition();
 }
 
 // The new interval counts from batches that nobody has been given yet. A stage that hears of it too

@@ -9,6 +9,11 @@ Device* Membership::find(PeerId peer) {
   return found == devices_.end() ? nullptr : &found->second;
 }
 
+const Device* Membership::find(PeerId peer) const {
+  const auto found = devices_.find(peer);
+  return found == devices_.end() ? nullptr : &found->second;
+}
+
 Device& Membership::add(PeerId peer, const net::Hello& hello) {
   Device& device = devices_[peer];
   device = Device();

@@ -10,6 +10,7 @@
 
 #include "net/bulk.h"
 #include "net/message.pb.h"
+#include "partition/speed.h"
 #include "runtime/base/clock.h"
 
 namespace ft {
@@ -31,13 +32,22 @@ struct Device {
   TimeUs deaf_since = -1;  // a member that says Hello does not hear us
   std::string numerics;
   int64_t version = -1;  // newest version its stage has made
+  TimeUs progress_at = 0;
   TimeUs busy_us = 0;
+  TimeUs train_us = 0;
   TimeUs snapshot_us = 0;
+  // For planning, see net::Measured
+  std::vector<double> layer_us;  // empty: not measured
+  Speed speed;
+  bool measuring = false;         // asked, in this term
+  TimeUs measure_again_at = 0;    // not before
+  TimeUs measure_again_wait = 0;  // doubles while it has told nothing new
 };
 
 class Membership {
  public:
   Device* find(PeerId peer);
+  const Device* find(PeerId peer) const;
   const Device& at(PeerId peer) const { return devices_.at(peer); }
   Device& at(PeerId peer) { return devices_.at(peer); }
   const std::map<PeerId, Device>& all() const { return devices_; }

@@ -38,6 +38,7 @@ struct ReconfiguredReport {
   int64_t moved_bytes = 0;  // layers' state that devices fetched
   Phases phases;
   bool exact = true;
+  double predicted_images_per_second = 0;  // 0: not planned
 };
 
 struct DeviceJoinedReport {
@@ -83,6 +84,17 @@ struct CutsReport {
   TimeUs batch_us = 0;  // between two finished batches
 };
 
+// What a plan promised, and what came of it.
+struct PredictionReport {
+  double predicted_images_per_second = 0;
+  double images_per_second = 0;
+};
+
+// The devices that are left have no room for the model: waiting for others.
+struct NoRoomReport {
+  std::string text;
+};
+
 // Nobody who is here holds these layers at the newest complete cut: waiting for those who do.
 struct WaitingReport {
   int64_t version = 0;
@@ -114,7 +126,7 @@ struct EvaluatedReport {
 
 using Report =
     std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport, DeviceLeftReport,
-                 UnreachableReport, ForeignRunReport, DamagedReport, CutsReport, WaitingReport,
-                 WaitingForRunReport, BatchReport, EvaluatedReport>;
+                 UnreachableReport, ForeignRunReport, DamagedReport, CutsReport, PredictionReport,
+                 NoRoomReport, WaitingReport, WaitingForRunReport, BatchReport, EvaluatedReport>;
 
 }  // namespace ft

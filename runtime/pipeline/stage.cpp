@@ -23,7 +23,11 @@ bool is_member(const net::Assign& assign, PeerId peer) {
 }  // namespace
 
 Stage::Stage(const StageOptions& options)
-    : options_(options), store_(options.store), peers_(peer_detector(kSecondUs)) {
+    : options_(options),
+      store_(options.store),
+      peers_(peer_detector(kSecondUs)),
+      layer_us_(options.layer_us.begin(), options.layer_us.end()),
+      elastic_(options.elastic) {
   options_.store = SnapshotStore();
 }
 
@@ -152,6 +156,8 @@ void Stage::on_central(const net::Control& message) {
       if (phase_ != Phase::kReady) return;
       record_ = message.resume().record();
       return on_resume();
+    case net::Control::kMeasure:
+      return on_measure(message.measure());
     case net::Control::kEvaluationDone:
       evaluated_ = message.evaluation_done().version();
       return;
@@ -229,6 +235,7 @@ void Stage::forget_run() {
   record_.Clear();
   centrals_.clear();
   checkpoint_batches_ = 0;
+  measured_for_.Clear();
   assign_.Clear();
   central_ = 0;
   term_ = 0;
@@ -249,9 +256,11 @@ void Stage::drop_work() {
   fetching_.clear();
   relays_.clear();
   model_wanted_ = false;
+  measures_ = false;
   in_flight_ = 0;
   step_due_ = false;
   cut_every_ = 0;
+  train_us_ = 0;
   snapshot_us_ = 0;
   configure_wanted_ = false;
   model_.reset();
@@ -294,6 +303,8 @@ void Stage::answer_pause() {
   *inventory->mutable_record() = record_;
   if (record_.entries_size() > 0) *inventory->mutable_training() = assign_.training();
   inventory->set_checkpoint_batches(checkpoint_batches_);
+  inventory->mutable_layer_us()->Assign(layer_us_.begin(), layer_us_.end());
+  inventory->set_elastic(elastic_);
   send(central_, std::move(answer));
   if (!leaving_) return;
   net::Control leave;

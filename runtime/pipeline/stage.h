@@ -30,7 +30,10 @@ struct StageOptions {
   net::Hello hello;  // numerics, memory, threads: what the inventory repeats
   TimeUs hello_interval_us = 200 * kMillisecondUs;
   bool beside_central = false;  // in central's own process: says no Hello, sends no heartbeats
-  SnapshotStore store;          // central's own: what its disk holds of the run it goes on with
+  // Central's own: what its disk holds of the run it goes on with, and how it was measured.
+  SnapshotStore store;
+  std::vector<double> layer_us;
+  bool elastic = false;
 };
 
 // A stage that holds nothing of its run goes to any central when its own has been silent that long.
@@ -106,6 +109,13 @@ class Stage {
     return version <= place_.resumed_version ? assign_.resume_term() : term_;
   }
 
+  // Measuring: stage_measure.cpp
+  void want_model(PeerId from, const std::string& sha256, int64_t bytes);
+  void on_measure(const net::Measure& measure);
+  bool start_measure();
+  void on_measured(const TaskResult& result);
+  void tell_measured();
+
   // Compute
   void configure();
   void dispatch();
@@ -160,8 +170,10 @@ class Stage {
   std::vector<int32_t> sent_gradients_;
   std::map<int32_t, int64_t> value_bytes_;
   int64_t label_row_bytes_ = 0;
-  ConstBufferPtr model_;  // fetched, until configured
+  ConstBufferPtr model_;  // fetched, until the compute thread has it
   bool model_wanted_ = false;
+  PeerId model_from_ = 0;
+  int64_t model_bytes_ = 0;
   std::map<SnapshotKey, net::Fetch> fetching_;
   std::map<SnapshotKey, std::set<PeerId>> relays_;  // asked of us before it arrived here
   FaultDetector peers_;                             // the other members, central excepted
@@ -184,10 +196,23 @@ class Stage {
   int64_t evaluated_ = -1;  // cuts up to it need no evaluation, by central's word in this term
   std::deque<SnapshotDue> snapshots_due_;
   TimeUs busy_us_ = 0;
-  TimeUs snapshot_us_ = 0;  // of it, since training resumed
+  TimeUs train_us_ = 0;     // of it, in passes and steps since training resumed
+  TimeUs snapshot_us_ = 0;  // likewise
   uint64_t tasks_done_ = 0;
   TimeUs task_since_ = 0;
   TimeUs longest_us_ = 0;
+
+  // How long each layer takes here: of the run, like what is held
+  net::Training measured_for_;
+  std::vector<double> median_us_;  // of the layers measured so far
+  double average_us_ = 0;          // their sum
+  std::vector<float> layer_us_;    // once all are
+  bool elastic_ = false;
+  net::Measure measure_;  // of this term
+  bool measures_ = false;
+  size_t again_layer_ = 0;
+  double again_spent_us_ = 0;
+  double again_expected_us_ = 0;
 };
 
 }  // namespace ft

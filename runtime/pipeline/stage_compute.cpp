@@ -46,7 +46,7 @@ int64_t Stage::evaluation_label_bytes(int64_t index) const {
 
 int64_t Stage::expected_bytes(PeerId from, const BulkName& name) const {
   if (name.kind == BulkKind::kModel) {
-    return phase_ == Phase::kMoving && from == assign_.model_from() ? assign_.model_bytes() : -1;
+    return model_wanted_ && from == model_from_ ? model_bytes_ : -1;
   }
   if (name.kind == BulkKind::kSnapshot) return snapshot_bytes(from, name);
   if ((phase_ != Phase::kReady && phase_ != Phase::kTraining) || !has_range()) return -1;
@@ -83,7 +83,7 @@ void Stage::on_bulk(const BulkEvent& event) {
     case BulkKind::kModel:
       model_ = event.bytes;
       model_wanted_ = false;
-      configure_wanted_ = fetching_.empty();
+      configure_wanted_ = phase_ == Phase::kMoving && fetching_.empty();
       break;
     case BulkKind::kSnapshot:
       on_snapshot_arrived(event);
@@ -128,8 +128,11 @@ void Stage::dispatch() {
     configure();
     return;
   }
-  if (phase_ != Phase::kTraining || !has_range()) return;
-  (void)(start_snapshot() || start_backward() || start_evaluation() || start_forward());
+  const bool trains = phase_ == Phase::kTraining && has_range();
+  if (trains && (start_snapshot() || start_backward() || start_evaluation() || start_forward())) {
+    return;
+  }
+  (void)start_measure();
 }
 
 bool Stage::start_snapshot() {
@@ -235,6 +238,9 @@ void Stage::on_task(const TaskResult& result) {
     fail(result.status);
     return;
   }
+  const bool trains = result.kind == TaskKind::kForward || result.kind == TaskKind::kBackward ||
+                      result.kind == TaskKind::kStep;
+  if (trains) train_us_ += result.busy_us;
   switch (result.kind) {
     case TaskKind::kConfigure:
       on_configured(result);
@@ -259,6 +265,9 @@ void Stage::on_task(const TaskResult& result) {
       break;
     case TaskKind::kSnapshot:
       on_snapshot(result);
+      break;
+    case TaskKind::kMeasure:
+      on_measured(result);
       break;
   }
 }
@@ -289,6 +298,7 @@ void Stage::on_step(const TaskResult& result) {
   net::Control message;
   message.mutable_progress()->set_version(version_);
   message.mutable_progress()->set_busy_us(busy_us_);
+  message.mutable_progress()->set_train_us(train_us_);
   message.mutable_progress()->set_snapshot_us(snapshot_us_);
   send(central_, std::move(message));
   if (cut_every_ > 0 && version_ >= cut_from_) {

@@ -39,15 +39,20 @@ void Stage::on_snapshot(const TaskResult& result) {
   if (due.reach >= Reach::kCentral && successor != central_) push(central_, key);
 }
 
+// Central's file, unless this device has it.
+void Stage::want_model(PeerId from, const std::string& sha256, int64_t bytes) {
+  model_wanted_ = from != 0 && options_.hello.model_sha256() != sha256 && model_ == nullptr;
+  if (!model_wanted_) return;
+  model_from_ = from;
+  model_bytes_ = bytes;
+  net::Control message;
+  message.mutable_fetch_model();
+  send(from, std::move(message));
+}
+
 // Asks for what this device lacks: the model file, and layers at the version to resume from.
 void Stage::fetch(const net::Assign& assign) {
-  model_wanted_ =
-      assign.model_from() != 0 && options_.hello.model_sha256() != assign.model_sha256();
-  if (model_wanted_) {
-    net::Control message;
-    message.mutable_fetch_model();
-    send(assign.model_from(), std::move(message));
-  }
+  want_model(assign.model_from(), assign.model_sha256(), assign.model_bytes());
   for (const net::Fetch& item : assign.fetches()) {
     fetching_[key_of(item.snapshot())] = item;
     net::Control message;

@@ -26,6 +26,7 @@ enum class TaskKind : uint8_t {
   kStep,       // make version `batch`
   kEvaluate,   // tensors: inputs; `version` is the cut, `batch` the evaluation batch
   kSnapshot,   // layer's state of `version`
+  kMeasure,    // how long `layer` takes, on made-up data; needs no configuration
 };
 
 struct Task {
@@ -40,9 +41,9 @@ struct Task {
   std::vector<int64_t> retain_cuts;  // ... but these
   std::vector<ConstBufferPtr> tensors;
   ConstBufferPtr labels;
-  net::Assign assign;    // kConfigure
+  net::Assign assign;    // kConfigure; kMeasure: training and model_sha256
   int32_t stage = -1;    // kConfigure: own place in assign.stages
-  ConstBufferPtr model;  // kConfigure: the file's bytes, when they were fetched
+  ConstBufferPtr model;  // kConfigure, kMeasure: the file's bytes, when they were fetched
   // kConfigure: of each layer of the range at `version`; null: the model file's own weights.
   std::vector<ConstBufferPtr> snapshots;
 };
@@ -60,6 +61,10 @@ struct TaskResult {
   int64_t rows = 0;
   int64_t correct = 0;
   TimeUs busy_us = 0;
+  // kMeasure: as in runtime/exec/layer_timer.h, and how many layers the model has.
+  double median_us = 0;
+  double average_us = 0;
+  int32_t layers = 0;
   // kConfigure: ValueIds that cross the range's edges.
   std::vector<int32_t> inputs;
   std::vector<int32_t> outputs;

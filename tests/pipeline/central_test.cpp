@@ -221,6 +221,7 @@ TEST_CASE("central: a resume for which nobody holds a run says so, once") {
 
 TEST_CASE("central: more fixed ranges than devices are refused with both numbers") {
   ft::CentralOptions o = options();
+  o.partition = ft::Partition::kFixed;
   o.cuts = "1,2";
   ft::Central central(o);
   central.step(hello(2), 0);

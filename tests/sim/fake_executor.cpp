@@ -44,6 +44,9 @@ TaskResult FakeExecutor::run(const Task& task) {
     case TaskKind::kSnapshot:
       snapshot(task, &result);
       break;
+    case TaskKind::kMeasure:
+      result.layers = spec_.layers;
+      break;
   }
   return result;
 }

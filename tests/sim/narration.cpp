@@ -43,6 +43,10 @@ const char* pattern_of(const net::Control& message) {
       return "<- Leave from %lld, term %lld";
     case net::Control::kHoldCut:
       return "<- HoldCut from %lld, term %lld, version %lld";
+    case net::Control::kMeasure:
+      return "<- Measure from %lld, term %lld";
+    case net::Control::kMeasured:
+      return "<- Measured from %lld, term %lld";
     default:
       return "<- control from %lld, term %lld";
   }
@@ -96,6 +100,8 @@ void narrate(World* world, const std::string& who, const Task& task) {
       return world->note(who, "task evaluate %lld, index %lld", task.version, task.batch);
     case TaskKind::kSnapshot:
       return world->note(who, "task snapshot v %lld, layer %lld", task.version, task.layer);
+    case TaskKind::kMeasure:
+      return world->note(who, "task measure, layer %lld", task.layer);
   }
 }
 

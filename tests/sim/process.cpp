@@ -17,6 +17,30 @@ constexpr TimeUs kUnsyncedUs = 700 * kMillisecondUs;
 
 }  // namespace
 
+namespace {
+
+// Of task_us, by TaskKind; forward, backward and step are those of an equal share of the layers.
+constexpr int kPercent[] = {200, 100, 200, 50, 100, 30, 20};
+
+// What a layer takes on a device that is not slow: forward, backward, share of the step.
+double layer_us(const RunSpec& spec) {
+  const double percent =
+      kPercent[1] + kPercent[2] + kPercent[3] / static_cast<double>(spec.micros());
+  return static_cast<double>(spec.task_us) * percent / 100 * (spec.stages + 1) / spec.layers;
+}
+
+void plan_dynamically(const RunSpec& spec, CentralOptions* central) {
+  const auto layers = static_cast<size_t>(spec.layers);
+  central->partition = Partition::kDynamic;
+  central->layer_us.assign(layers, layer_us(spec));
+  central->layer_sizes.assign(layers, LayerSize{kStateBytes, kStateBytes, 8, 8});
+  central->cut_sizes.assign(layers, CutSize{8, 8});
+  // Task times vary: the least gain makes it cut anew at any moment.
+  if (spec.eager) central->repartition = RepartitionLimits{10 * kMillisecondUs, 1e-4, 0, 0};
+}
+
+}  // namespace
+
 Process::Process(Surroundings* surroundings, const ProcessOptions& options)
     : all_(*surroundings),
       options_(options),
@@ -68,6 +92,7 @@ void Process::run_central(const CentralSetup& setup) {
   central.workers = setup.workers;
   central.layer_costs.assign(static_cast<size_t>(spec.layers), 1.0);
   central.layer_bytes = spec.layer_bytes;
+  if (spec.dynamic) plan_dynamically(spec, &central);
   central.model_input = 0;
   central.model_sha256 = std::string(32, 'm');
   central.model = wrap_state({}, spec.model_bytes);
@@ -79,6 +104,7 @@ void Process::run_central(const CentralSetup& setup) {
   own.hello.set_numerics("simulated");
   own.hello.set_model_sha256(central.model_sha256);
   own.beside_central = true;
+  own.layer_us = central.layer_us;
   if (setup.resume) own.store = setup.disk->store();
   if (setup.resume) all_.plant->on_resume(&central, &own);
   all_.records.push_back(std::make_unique<net::Record>(central.restart.record));
@@ -218,9 +244,16 @@ void Process::interrupt() {
 
 // ---- Outside ----
 
-TimeUs Process::task_time(TaskKind kind) {
-  static constexpr int kPercent[] = {200, 100, 200, 50, 100, 30};
-  const TimeUs about = all_.spec.task_us * kPercent[static_cast<size_t>(kind)] / 100;
+TimeUs Process::task_time(const Task& task) {
+  const RunSpec& spec = all_.spec;
+  TimeUs about = spec.task_us * kPercent[static_cast<size_t>(task.kind)] / 100;
+  if (task.kind == TaskKind::kConfigure) {
+    const net::LayerRange& range = task.assign.stages(task.stage).range();
+    layers_ = range.last() - range.first();
+  }
+  if (task.kind <= TaskKind::kStep && task.kind != TaskKind::kConfigure) {
+    about = about * layers_ * (spec.stages + 1) / spec.layers;
+  }
   return slowness_ * about * all_.world.compute_dice.between(50, 150) / 100;
 }
 
@@ -228,13 +261,15 @@ void Process::start_task(Task task) {
   all_.plant->on_task(*this, &task);
   narrate(&all_.world, name(), task);
   tasks_.started(task);
-  const TimeUs takes = task_time(task.kind);
+  const TimeUs takes = task_time(task);
   if (task.kind == TaskKind::kConfigure)
     all_.moment(Moment::kMove, static_cast<int64_t>(task.term));
   when_running(takes, [this, task = std::move(task), takes] {
     tasks_.ended();
     TaskResult result = executor_.run(task);
     result.busy_us = takes;
+    result.median_us = slowness_ * layer_us(all_.spec);
+    result.average_us = result.median_us;
     if (task.kind == TaskKind::kStep) all_.moment(Moment::kBatch, task.batch);
     all_.plant->on_result(term_, &result.term);
     core_->deliver(NodeCore::Machine::kStage, std::move(result));
@@ -323,7 +358,8 @@ void Process::write_checkpoint(const WriteCheckpoint& write,
 void Process::tell(const Report& report) {
   const auto* reconfigured = std::get_if<ReconfiguredReport>(&report);
   if (reconfigured != nullptr) {
-    all_.world.note(name(), "reconfigured: term %lld, batch %lld, %lld stages",
+    const std::string what = "reconfigured (" + reconfigured->reason + ")";
+    all_.world.note(name(), (what + ": term %lld, batch %lld, %lld stages").c_str(),
                     static_cast<int64_t>(reconfigured->term), reconfigured->resume_batch,
                     static_cast<int64_t>(reconfigured->stages.size()));
     replayed_ = std::max(replayed_, reconfigured->replayed);

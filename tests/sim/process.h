@@ -117,7 +117,7 @@ class Process : public Outside, public TransportHandler {
   void settle();
   void end();
   TimeUs data_time(TimeUs takes);
-  TimeUs task_time(TaskKind kind);
+  TimeUs task_time(const Task& task);
   void hear(PeerId from, const net::Control& message);
 
   Surroundings& all_;
@@ -129,6 +129,7 @@ class Process : public Outside, public TransportHandler {
   CentralSetup setup_;
   net::Record* record_ = nullptr;  // of all_.records: ours
   int slowness_ = 1;
+  int layers_ = 0;  // of its range
   TimeUs woken_at_ = 0;
   TimeUs started_at_ = 0;
   TimeUs led_at_ = -1;

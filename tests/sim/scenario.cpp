@@ -56,6 +56,10 @@ bool Parser::setting(const Words& words) {
     spec.sync = words[0] == "sync";
     return words.size() == 1;
   }
+  if (words[0] == "dynamic") {
+    spec.dynamic = true;
+    return words.size() == 1;
+  }
   if (words[0] == "task" && words.size() == 2) return duration(words[1], &spec.task_us);
   int64_t value = 0;
   if (words.size() < 2 || !number(words.back(), &value)) return false;

@@ -41,6 +41,8 @@ RunSpec draw_spec(Dice* dice) {
   spec.task_us = dice->between(1, 15) * kMillisecondUs;
   spec.latency_us = dice->between(100, 4000);
   spec.bytes_per_s = large ? dice->between(5, 40) * 1'000'000 : 100'000'000;
+  spec.dynamic = dice->chance(50);
+  spec.eager = true;
   return spec;
 }
 

@@ -20,6 +20,8 @@ struct RunSpec {
   int stages = 3;  // besides central
   int layers = 6;
   bool sync = false;
+  bool dynamic = false;  // partition by measured times
+  bool eager = false;    // ... and again for the least gain
   int micro_batches = 2;
   int aggregate_every = 0;
   int64_t batches = 12;

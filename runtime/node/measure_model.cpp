@@ -1,0 +1,59 @@
+#include "runtime/node/measure_model.h"
+
+#include "partition/speed.h"
+#include "runtime/exec/layer_timer.h"
+
+namespace ft {
+
+Result<ModelSizes> sizes_of(const Model& model, const TrainerOptions& options) {
+  ModelSizes sizes;
+  std::vector<LayerLayout> layouts;
+  for (int layer = 0; layer < model.layer_count(); ++layer) {
+    layouts.push_back(layer_layout(model, layer, options.optimizer));
+  }
+  for (int layer = 0; layer < model.layer_count(); ++layer) {
+    FT_ASSIGN_OR_RETURN(const std::unique_ptr<const RangeProgram> program,
+                        compile_range(model, {layer, layer + 1}, layouts, Mode::kTrain));
+    const LayerLayout& layout = layouts[static_cast<size_t>(layer)];
+    LayerSize size;
+    size.state_bytes = layout.snapshot_bytes();
+    size.parameter_bytes = layout.parameter_count * 4;
+    size.stash_bytes = program->stash_bytes;
+    for (const ValueId id : program->inputs) size.stash_bytes += model.value(id).type.bytes();
+    size.work_bytes = program->work_bytes;
+    sizes.layers.push_back(size);
+    if (layer == 0) {
+      sizes.cuts.push_back({model.value(model.input).type.bytes(), 0});
+    } else {
+      sizes.cuts.push_back(
+          {crossing_bytes(model, layer, false), crossing_bytes(model, layer, true)});
+    }
+  }
+  return sizes;
+}
+
+Result<ModelTimes> measure_model(const std::shared_ptr<const Model>& model,
+                                 const TrainerOptions& options, int threads, Slowdown slowdown) {
+  ThreadPool pool(threads);
+  std::vector<LayerTime> layers;
+  for (int layer = 0; layer < model->layer_count(); ++layer) {
+    FT_ASSIGN_OR_RETURN(LayerTime time, time_layer(model, layer, options, &pool));
+    const double pause_us = (slowdown.factor() - 1) * time.cpu_us;
+    time.median_us += pause_us;
+    time.average_us += pause_us;
+    layers.push_back(time);
+  }
+  ModelTimes times;
+  double medians_us = 0;
+  double averages_us = 0;
+  for (const LayerTime& time : layers) {
+    medians_us += time.median_us;
+    averages_us += time.average_us;
+  }
+  const double scale = medians_us > 0 ? averages_us / medians_us : 1;
+  for (const LayerTime& time : layers) times.layer_us.push_back(time.median_us * scale);
+  times.elastic = scale > kElasticTimes;
+  return times;
+}
+
+}  // namespace ft

@@ -1,0 +1,33 @@
+#pragma once
+
+// What the planner must know of a model and of this device (partition/planner.h): sizes by rule,
+// times by measuring.
+
+#include <vector>
+
+#include "partition/planner.h"
+#include "runtime/exec/range_trainer.h"
+#include "runtime/node/slowdown.h"
+
+namespace ft {
+
+struct ModelSizes {
+  std::vector<LayerSize> layers;
+  std::vector<CutSize> cuts;
+};
+
+// Upper estimates: what a layer keeps counts even where its neighbour keeps the same bytes.
+// Errors: kInvalid, naming a node that does not fit.
+Result<ModelSizes> sizes_of(const Model& model, const TrainerOptions& options);
+
+struct ModelTimes {
+  std::vector<double> layer_us;  // as in DeviceCost
+  bool elastic = false;          // as in Speed
+};
+
+// Times every layer of the model here, with so many threads. A fraction of a second for the models
+// that boards train. Errors: those of time_layer.
+Result<ModelTimes> measure_model(const std::shared_ptr<const Model>& model,
+                                 const TrainerOptions& options, int threads, Slowdown slowdown);
+
+}  // namespace ft

@@ -1,0 +1,239 @@
+// Central and the plan: measures devices, asks the planner, and cuts the pipeline anew when that
+// pays (docs/planning.md).
+
+#include <algorithm>
+
+#include "runtime/pipeline/central.h"
+
+namespace ft {
+namespace {
+
+// How long a device that trains is measured for, between its other work.
+constexpr TimeUs kAgainUs = 300 * kMillisecondUs;
+constexpr TimeUs kAgainWaitMinUs = 2 * kSecondUs;
+constexpr TimeUs kAgainWaitMaxUs = 32 * kSecondUs;
+constexpr double kFaster = 0.9;
+constexpr double kGainMax = 0.5;
+constexpr TimeUs kCalmUs = 60 * kSecondUs;
+constexpr TimeUs kMoveUs = 300 * kMillisecondUs;  // until one was seen
+// What a process needs besides ranges: code, libraries, buffers of messages.
+constexpr int64_t kProcessBytes = 24 << 20;
+// A plan's prediction is compared with that many batches.
+constexpr int64_t kPredictedBatches = 40;
+
+}  // namespace
+
+// ---- Measuring ----
+
+// Before the first configuration everybody is measured. Later newcomers hold replicas until they
+// are.
+bool Central::must_measure() const {
+  if (!is_dynamic() || !stages_.empty()) return false;
+  const auto& all = members_.all();
+  return std::any_of(all.begin(), all.end(), [](const auto& entry) {
+    const Device& device = entry.second;
+    return device.member && !device.leaving && device.layer_us.empty();
+  });
+}
+
+void Central::measure(PeerId peer, bool again) {
+  Device& device = members_.at(peer);
+  device.measuring = true;
+  const bool has_model = device.hello.model_sha256() == options_.model_sha256;
+  net::Control message;
+  net::Measure* measure = message.mutable_measure();
+  *measure->mutable_training() = options_.training;
+  measure->set_model_sha256(options_.model_sha256);
+  measure->set_model_bytes(static_cast<int64_t>(options_.model->size()));
+  measure->set_model_from(has_model ? 0 : options_.self);
+  measure->set_again(again);
+  measure->set_budget_us(kAgainUs);
+  send(peer, std::move(message));
+}
+
+void Central::measure_first() {
+  phase_ = Phase::kMeasuring;
+  for (auto& [peer, device] : members_.all()) {
+    if (!device.member || device.leaving || !device.layer_us.empty()) continue;
+    measure(peer, false);
+  }
+}
+
+// While training: devices without layers, which would never show a change otherwise, and those that
+// seem faster than believed.
+void Central::measure_waiting() {
+  if (!is_dynamic()) return;
+  for (auto& [peer, device] : members_.all()) {
+    if (!device.member || device.leaving || device.measuring) continue;
+    if (device.layer_us.empty()) {
+      measure(peer, false);
+    } else if (now_ >= device.measure_again_at &&
+               (!is_stage(peer) || device.speed.looks_faster())) {
+      measure(peer, true);
+    }
+  }
+}
+
+void Central::on_measured(PeerId from, const net::Measured& measured) {
+  Device& device = members_.at(from);
+  if (!device.measuring) return;
+  device.measuring = false;
+  if (measured.layer_us_size() == layer_count()) {
+    device.layer_us.assign(measured.layer_us().begin(), measured.layer_us().end());
+    device.speed.measured(1, measured.elastic());
+    speeds_shifted_ = true;
+  } else if (measured.times() > 0) {
+    const double before = device.speed.times();
+    device.speed.measured(static_cast<double>(measured.times()), measured.elastic());
+    TimeUs& wait = device.measure_again_wait;
+    wait = device.speed.times() < 0.9 * before
+               ? kAgainWaitMinUs
+               : std::clamp(2 * wait, kAgainWaitMinUs, kAgainWaitMaxUs);
+    device.measure_again_at = now_ + wait;
+  }
+  if (phase_ == Phase::kMeasuring && !must_measure()) {
+    phase_ = Phase::kPausing;
+    choose();
+  }
+}
+
+// ---- Planning ----
+
+// Those that stay and are measured, in the order of the pipeline as it is, so that a new one does
+// not differ from it without reason; central first.
+std::vector<PeerId> Central::planned_devices() const {
+  std::vector<PeerId> devices{options_.self};
+  const auto add = [&](PeerId peer) {
+    const Device* device = members_.find(peer);
+    const bool takes_part = device != nullptr && device->member && !device->leaving;
+    if (!takes_part || device->layer_us.empty()) return;
+    if (std::find(devices.begin(), devices.end(), peer) == devices.end()) devices.push_back(peer);
+  };
+  for (const DeviceReport& stage : stages_) add(stage.incarnation);
+  for (const PeerId peer : members_.in_order()) add(peer);
+  return devices;
+}
+
+PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
+  PlanRequest request;
+  request.sync = options_.training.schedule() == net::kSync;
+  request.micro_batches = micro_count(options_.training);
+  request.layers = options_.layer_sizes;
+  request.cuts = options_.cut_sizes;
+  const auto model_bytes = static_cast<int64_t>(options_.model->size());
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const Device& device = members_.at(devices[i]);
+    DeviceCost cost;
+    cost.name = device.hello.name();
+    cost.layer_us = device.layer_us;
+    for (double& us : cost.layer_us) us *= device.speed.times();
+    if (device.hello.memory_bytes() > 0) {
+      cost.memory_bytes =
+          std::max<int64_t>(0, device.hello.memory_bytes() - kProcessBytes - model_bytes);
+    }
+    request.devices.push_back(std::move(cost));
+    for (size_t j = 0; j < i; ++j) {
+      if (reaches(devices[j], devices[i])) continue;
+      request.unreachable.emplace(static_cast<int>(j), static_cast<int>(i));
+    }
+  }
+  return request;
+}
+
+Result<Central::Row> Central::solve_dynamic() {
+  const std::vector<PeerId> devices = planned_devices();
+  const PlanRequest request = plan_request(devices);
+  FT_ASSIGN_OR_RETURN(const Plan plan, make_plan(request));
+  Row row;
+  for (const PlannedStage& stage : plan.stages) {
+    row.devices.push_back(devices[static_cast<size_t>(stage.device)]);
+    row.ranges.push_back(stage.range);
+  }
+  predicted_us_ = plan.batch_us;
+  prediction_from_ = resumed_version_ + 1 + options_.repartition.first_batches;
+  return row;
+}
+
+// What a batch takes by the pipeline as it is, with the speeds of now.
+double Central::predict_now(const PlanRequest& request, const std::vector<PeerId>& devices) const {
+  std::vector<int> row;
+  std::vector<LayerRange> ranges;
+  for (const DeviceReport& stage : stages_) {
+    const auto found = std::find(devices.begin(), devices.end(), stage.incarnation);
+    if (found == devices.end()) return 0;
+    row.push_back(static_cast<int>(found - devices.begin()));
+    ranges.push_back(stage.range);
+  }
+  return predict(request, row, ranges).batch_us;
+}
+
+// ---- While training ----
+
+void Central::note_speed(Device* device, PeerId peer, const net::Progress& progress) {
+  const int64_t batches = progress.version() - device->version;
+  const TimeUs trained = progress.train_us() - device->train_us;
+  const TimeUs busy = progress.busy_us() - device->busy_us;
+  const TimeUs passed = now_ - device->progress_at;
+  device->progress_at = now_;
+  const bool first = progress.version() <= resumed_version_ + options_.repartition.first_batches;
+  if (!is_dynamic() || first || batches < 1 || passed <= 0 || device->layer_us.empty()) return;
+  const auto place =
+      std::find_if(stages_.begin(), stages_.end(),
+                   [peer](const DeviceReport& stage) { return stage.incarnation == peer; });
+  double expected_us = 0;
+  for (int layer = place->range.first; layer < place->range.last; ++layer) {
+    expected_us += device->layer_us[static_cast<size_t>(layer)];
+  }
+  expected_us *= static_cast<double>(batches * micro_count(options_.training));
+  if (expected_us <= 0) return;
+  device->speed.add(static_cast<double>(trained) / expected_us,
+                    static_cast<double>(busy) / static_cast<double>(passed));
+  if (device->speed.take_shift()) speeds_shifted_ = true;
+}
+
+// Whether the batches that are left make up for the move: the pipeline runs empty, layers travel, it
+// fills again.
+bool Central::pays(double batch_us, double better_us) const {
+  if (better_us > batch_us * (1 - gain_wanted_)) return false;
+  const double saved_us = (batch_us - better_us) * static_cast<double>(batches_ - next_batch_);
+  const double cost_us = static_cast<double>(last_move_us_ > 0 ? last_move_us_ : kMoveUs) +
+                         2 * batch_us * static_cast<double>(stages_.size());
+  return saved_us > options_.repartition.pays * cost_us;
+}
+
+void Central::maybe_repartition() {
+  if (!is_dynamic() || phase_ != Phase::kTraining || !drain_reason_.empty()) return;
+  if (next_batch_ >= batches_ ||
+      finished_ < resumed_version_ + 2 * options_.repartition.first_batches)
+    return;
+  if (!speeds_shifted_ && now_ < plan_again_at_) return;
+  speeds_shifted_ = false;
+  plan_again_at_ = now_ + options_.repartition.every_us;
+  for (; now_ >= calm_at_ && gain_wanted_ > 0; calm_at_ += kCalmUs) gain_wanted_ /= 2;
+  gain_wanted_ = std::max(gain_wanted_, options_.repartition.gain_min);
+  const std::vector<PeerId> devices = planned_devices();
+  const PlanRequest request = plan_request(devices);
+  const double batch_us = predict_now(request, devices);
+  if (batch_us <= 0) return;
+  const Result<Plan> plan = make_plan(request);
+  if (!plan.ok() || !pays(batch_us, plan->batch_us)) return;
+  gain_wanted_ = std::min(2 * gain_wanted_, kGainMax);
+  calm_at_ = now_ + kCalmUs;
+  drain("repartition");
+}
+
+// How the plan's prediction has held, once for each plan.
+void Central::check_prediction() {
+  if (predicted_us_ <= 0 || finished_ < prediction_from_) return;
+  if (finished_ == prediction_from_) {
+    prediction_at_ = now_;
+  } else if (finished_ == prediction_from_ + kPredictedBatches) {
+    const double measured_us =
+        static_cast<double>(now_ - prediction_at_) / static_cast<double>(kPredictedBatches);
+    const auto rows = static_cast<double>(options_.training.batch_size());
+    tell(PredictionReport{1e6 * rows / predicted_us_, 1e6 * rows / measured_us});
+    predicted_us_ = 0;
+  }
+}
+
+}  // namespace ft
