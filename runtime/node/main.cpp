@@ -25,7 +25,7 @@ ft::Status run(const ft::Options& options) {
     case ft::Command::kDoctor:
       return ft::doctor(options);
     case ft::Command::kPlan:
-      return ft::invalid_error("plan: not available in this version");
+      return ft::plan(options);
     case ft::Command::kKeygen:
       return ft::invalid_error("keygen: not available in this version");
     case ft::Command::kHelp:

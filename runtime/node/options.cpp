@@ -362,11 +362,12 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       "  ftrun MODEL.onnx --data SPEC [--role solo|central|stage|local] [options]\n"
       "  ftrun MODEL.onnx --role stage [--central ENDPOINT]\n"
       "  ftrun inspect MODEL.onnx [--json]       layers, parameters, FLOPs, bytes at each cut\n"
+      "  ftrun plan    MODEL.onnx --devices FILE who would run what, how fast, with what memory\n"
       "  ftrun eval    MODEL.onnx --data SPEC    loss and accuracy\n"
       "  ftrun export  RUN_DIR -o OUT.onnx       trained weights as an inference model\n"
       "  ftrun replay  RUN_DIR                   train again by the run's record, print the hash\n"
       "  ftrun doctor                            what this machine has\n\n"
-      "Not yet in this version: plan, keygen.",
+      "Not yet in this version: keygen.",
       "ftrun");
   app.set_version_flag("--version", version_text());
   app.get_formatter()->column_width(34);
@@ -416,7 +417,18 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       break;
     case Command::kPlan:
       sub->add_option("MODEL.onnx", o.model, "The model")->required();
-      sub->add_option("--devices", o.devices, "TOML file of devices")->required();
+      sub->add_option("--devices", o.devices, "TOML file of devices (docs/planning.md)")
+          ->required();
+      sub->add_option("--batch-size", o.batch_size, "Samples per batch")
+          ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+      sub->add_option("--schedule", t.schedule, "async or sync")
+          ->check(CLI::IsMember(Choices{"sync", "async"}));
+      sub->add_option("--micro-batches", o.micro_batches, "sync: parts of a batch")
+          ->check(CLI::Range(1, 4096));
+      sub->add_option("--momentum", o.optimizer.momentum, "SGD's momentum: costs memory");
+      sub->add_option("--threads", o.threads, "Threads of each device (all cores)")
+          ->check(CLI::Range(1, kThreadsMax));
+      add_json(sub, &o, &t);
       break;
     case Command::kEval:
       sub->add_option("MODEL.onnx", o.model, "The model")->required();

@@ -35,8 +35,9 @@ Json to_json(const ReconfiguredReport& report) {
                  {"move", seconds(report.phases.move_us)},
                  {"resume", seconds(report.phases.resume_us)}}},
                {"exact", report.exact}};
-  if (report.predicted_images_per_second > 0) {
-    json["predicted_images_per_second"] = report.predicted_images_per_second;
+  if (report.plan.batch_us > 0) {
+    json["predicted_images_per_second"] = report.plan.images_per_second;
+    json["bottleneck"] = report.plan.bottleneck;
   }
   return json;
 }

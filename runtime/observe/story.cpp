@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "runtime/base/status.h"
+#include "runtime/observe/plan_picture.h"
 
 namespace ft {
 namespace {
@@ -56,10 +57,11 @@ std::string Story::of(const ReconfiguredReport& report) {
   text += format("going on with batch %lld after %.1f s%s; layers %s",
                  static_cast<long long>(report.resume_batch), seconds(report.phases.total_us()),
                  phases_text(report.phases).c_str(), ranges_text(report).c_str());
-  if (report.predicted_images_per_second > 0) {
-    text += format("; planned for %.0f images/s", report.predicted_images_per_second);
-  }
   if (!report.exact) text += "; members of different numerics: not exact";
+  if (!report.plan.devices.empty()) {
+    text += "\n" + plan_picture(report.plan);
+    text.pop_back();
+  }
   return text;
 }
 

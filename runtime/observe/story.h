@@ -13,7 +13,7 @@ namespace ft {
 class Story {
  public:
   // "pi4-b lost: 3 -> 2 stages, 5.1 MiB moved, 38 batches replayed, going on after 0.9 s (detect
-  // 0.3, pause 0.1, ...); layers ..."
+  // 0.3, pause 0.1, ...); layers ..."; below it the plan's picture, if there was one.
   std::string of(const ReconfiguredReport& report);
   // Of everything else but batches.
   std::string of(const Report& report);

@@ -183,6 +183,7 @@ class Central {
   void maybe_repartition();
   bool pays(double batch_us, double better_us) const;
   void check_prediction();
+  double images_per_second(double batch_us) const;
 
   // Training: central_training.cpp
   void feed();
@@ -260,7 +261,7 @@ class Central {
   std::set<int64_t> checkpoints_;  // synced, and held by central's own stage
 
   // Planning
-  double predicted_us_ = 0;      // a batch, by the plan of this term; 0: not planned
+  PlanReport plan_;              // of this term; without devices: not planned
   TimeUs plan_again_at_ = 0;     // look for a better plan then
   bool speeds_shifted_ = false;  // ... or now
   double gain_wanted_ = 0;       // what a new plan must promise: more after each

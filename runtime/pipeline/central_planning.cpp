@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "runtime/pipeline/central.h"
+#include "runtime/pipeline/plan_report.h"
 
 namespace ft {
 namespace {
@@ -149,7 +150,9 @@ Result<Central::Row> Central::solve_dynamic() {
     row.devices.push_back(devices[static_cast<size_t>(stage.device)]);
     row.ranges.push_back(stage.range);
   }
-  predicted_us_ = plan.batch_us;
+  const double before_us = stages_.empty() ? 0 : predict_now(request, devices);
+  plan_ = report_of(request, plan, options_.training.batch_size());
+  if (before_us > 0) plan_.images_per_second_before = images_per_second(before_us);
   prediction_from_ = resumed_version_ + 1 + options_.repartition.first_batches;
   return row;
 }
@@ -191,8 +194,8 @@ void Central::note_speed(Device* device, PeerId peer, const net::Progress& progr
   if (device->speed.take_shift()) speeds_shifted_ = true;
 }
 
-// Whether the batches that are left make up for the move: the pipeline runs empty, layers travel, it
-// fills again.
+// Whether the batches that are left make up for the move: the pipeline runs empty, layers travel,
+// it fills again.
 bool Central::pays(double batch_us, double better_us) const {
   if (better_us > batch_us * (1 - gain_wanted_)) return false;
   const double saved_us = (batch_us - better_us) * static_cast<double>(batches_ - next_batch_);
@@ -224,16 +227,18 @@ void Central::maybe_repartition() {
 
 // How the plan's prediction has held, once for each plan.
 void Central::check_prediction() {
-  if (predicted_us_ <= 0 || finished_ < prediction_from_) return;
+  if (plan_.devices.empty() || finished_ < prediction_from_) return;
   if (finished_ == prediction_from_) {
     prediction_at_ = now_;
   } else if (finished_ == prediction_from_ + kPredictedBatches) {
     const double measured_us =
         static_cast<double>(now_ - prediction_at_) / static_cast<double>(kPredictedBatches);
-    const auto rows = static_cast<double>(options_.training.batch_size());
-    tell(PredictionReport{1e6 * rows / predicted_us_, 1e6 * rows / measured_us});
-    predicted_us_ = 0;
+    tell(PredictionReport{plan_.images_per_second, images_per_second(measured_us)});
   }
+}
+
+double Central::images_per_second(double batch_us) const {
+  return 1e6 * static_cast<double>(options_.training.batch_size()) / batch_us;
 }
 
 }  // namespace ft

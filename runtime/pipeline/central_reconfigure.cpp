@@ -389,10 +389,7 @@ void Central::resume() {
   report.moved_bytes = moved_bytes_;
   report.phases = phases_;
   last_move_us_ = phases_.move_us + phases_.resume_us;
-  if (predicted_us_ > 0) {
-    report.predicted_images_per_second =
-        1e6 * static_cast<double>(options_.training.batch_size()) / predicted_us_;
-  }
+  report.plan = plan_;
   const std::string& numerics = members_.at(first_stage()).numerics;
   for (const DeviceReport& stage : stages_) {
     report.exact = report.exact && members_.at(stage.incarnation).numerics == numerics;

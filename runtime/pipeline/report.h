@@ -29,6 +29,23 @@ struct Phases {
   TimeUs total_us() const { return detect_us + pause_us + choose_us + move_us + resume_us; }
 };
 
+// What a plan says of a device; those without layers come last, with an empty range.
+struct PlannedDevice {
+  std::string name;
+  LayerRange range;
+  double compute_us = 0;   // of a batch
+  double transfer_us = 0;  // of a batch: inputs to it and gradients from it
+  int64_t memory_bytes = 0;
+};
+
+struct PlanReport {
+  std::vector<PlannedDevice> devices;  // in pipeline order; empty: there was no plan
+  double batch_us = 0;
+  double images_per_second = 0;
+  std::string bottleneck;
+  double images_per_second_before = 0;  // of the ranges before, by the same measure; 0: none
+};
+
 struct ReconfiguredReport {
   uint64_t term = 0;
   std::string reason;  // start, join, leave, repartition, failure, restart
@@ -38,7 +55,7 @@ struct ReconfiguredReport {
   int64_t moved_bytes = 0;  // layers' state that devices fetched
   Phases phases;
   bool exact = true;
-  double predicted_images_per_second = 0;  // 0: not planned
+  PlanReport plan;
 };
 
 struct DeviceJoinedReport {
