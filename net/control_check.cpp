@@ -52,6 +52,7 @@ class Checker {
   void check(const net::BatchLoss& loss);
   void check(const net::EvaluationLoss& loss);
   void check(const net::Progress& progress);
+  void check(const net::Heartbeat& heartbeat);
   void check(const net::Traffic& traffic);
   void check(const net::Measure& measure);
   void check(const net::Measured& measured);
@@ -197,6 +198,19 @@ void Checker::check(const net::Progress& progress) {
   natural(progress.snapshot_us(), "Progress.snapshot_us");
 }
 
+void Checker::check(const net::Heartbeat& heartbeat) {
+  version(heartbeat.version(), "Heartbeat.version");
+  natural(heartbeat.running_us(), "Heartbeat.running_us");
+  natural(heartbeat.longest_us(), "Heartbeat.longest_us");
+  natural(heartbeat.busy_us(), "Heartbeat.busy_us");
+  count(heartbeat.links_size(), kDevicesMax, "Heartbeat.links");
+  for (const net::LinkSpeed& link : heartbeat.links()) {
+    for (const float value : {link.bytes_per_us(), link.round_trip_us()}) {
+      require(std::isfinite(value) && value >= 0, "Heartbeat.links");
+    }
+  }
+}
+
 void Checker::check(const net::Traffic& traffic) {
   for (const int64_t bytes : {traffic.activations(), traffic.gradients(), traffic.labels(),
                               traffic.control(), traffic.replicas(), traffic.model()}) {
@@ -241,10 +255,7 @@ void check_message(const net::Control& message, Checker* checker) {
     case net::Control::kFailure:
       return checker->text(message.failure().reason(), kReasonBytesMax, "Failure.reason");
     case net::Control::kHeartbeat:
-      checker->version(message.heartbeat().version(), "Heartbeat.version");
-      checker->natural(message.heartbeat().running_us(), "Heartbeat.running_us");
-      checker->natural(message.heartbeat().longest_us(), "Heartbeat.longest_us");
-      return checker->natural(message.heartbeat().busy_us(), "Heartbeat.busy_us");
+      return checker->check(message.heartbeat());
     case net::Control::kHoldCut:
       return checker->version(message.hold_cut().version(), "HoldCut.version");
     case net::Control::kCutEvery:

@@ -43,9 +43,9 @@ std::vector<FaultDetector::Loss> FaultDetector::tick(TimeUs now) {
   for (const auto& [peer, watch] : watches_) {
     const TimeUs silent = now - watch.heard_at;
     if (watch.closed_at >= 0 && now - watch.closed_at >= options_.probe_us) {
-      losses.push_back({peer, format("connection closed, no answer for %.1f s",
-                                     seconds(now - watch.closed_at)),
-                        now - watch.closed_at});
+      losses.push_back(
+          {peer, format("connection closed, no answer for %.1f s", seconds(now - watch.closed_at)),
+           now - watch.closed_at});
     } else if (silent >= options_.failure_timeout_us) {
       losses.push_back({peer, format("nothing heard for %.1f s", seconds(silent)), silent});
     }

@@ -29,7 +29,7 @@ class FaultDetector {
  public:
   struct Loss {
     PeerId peer = 0;
-    std::string cause;  // for people: "connection closed, no answer for 0.3 s"
+    std::string cause;     // for people: "connection closed, no answer for 0.3 s"
     TimeUs silent_us = 0;  // since the connection was closed, else since it was last heard
   };
 

@@ -4,8 +4,7 @@
 
 namespace ft {
 
-Status Knock::send(Sockets* sockets, const OutboxOptions& options,
-                   const net::Control& message) {
+Status Knock::send(Sockets* sockets, const OutboxOptions& options, const net::Control& message) {
   if (outbox_ == nullptr || endpoint_ != options.endpoint) {
     outbox_.reset();
     FT_ASSIGN_OR_RETURN(outbox_, sockets->connect(options));

@@ -13,10 +13,9 @@ constexpr Channel kChannels[] = {Channel::kControl, Channel::kBulk};
 Status Link::connect(Sockets* sockets, PeerId self, const std::string& control_endpoint,
                      const std::string& bulk_endpoint) {
   if (endpoints_[0] == control_endpoint && endpoints_[1] == bulk_endpoint) return Status();
-  FT_ASSIGN_OR_RETURN(auto control, sockets->connect({OutboxKind::kControl, self, peer_,
-                                                              control_endpoint}));
-  FT_ASSIGN_OR_RETURN(auto bulk,
-                      sockets->connect({OutboxKind::kBulk, self, peer_, bulk_endpoint}));
+  FT_ASSIGN_OR_RETURN(auto control,
+                      sockets->connect({OutboxKind::kControl, self, peer_, control_endpoint}));
+  FT_ASSIGN_OR_RETURN(auto bulk, sockets->connect({OutboxKind::kBulk, self, peer_, bulk_endpoint}));
   endpoints_[0] = control_endpoint;
   endpoints_[1] = bulk_endpoint;
   outboxes_[0] = std::move(control);
@@ -27,7 +26,21 @@ Status Link::connect(Sockets* sockets, PeerId self, const std::string& control_e
 
 void Link::begin(Session session, const Envelope& envelope) {
   session_ = std::move(session);
+  meter_.forget_burst();
   pump_acks(envelope);
+}
+
+int64_t Link::bytes_in_flight() const {
+  return session_.sender(Channel::kControl).bytes_in_flight() +
+         session_.sender(Channel::kBulk).bytes_in_flight();
+}
+
+bool Link::acknowledged(Channel channel, uint64_t next, TimeUs now) {
+  const int64_t before = bytes_in_flight();
+  if (!session_.sender(channel).acknowledge(next, now)) return false;
+  const int64_t after = bytes_in_flight();
+  if (after < before) meter_.acknowledged(before - after, after == 0, now);
+  return true;
 }
 
 bool Link::hand_over(Channel channel, const Frame& frame) {
@@ -73,7 +86,10 @@ void Link::pump(TimeUs now) {
     for (;;) {
       const Frame* frame = session_.next(channel);
       if (frame == nullptr || !hand_over(channel, *frame)) break;
-      if (stream.sent(now)) ++traffic_->resent_frames;
+      if (bytes_in_flight() == 0) meter_.began(now);
+      if (!stream.sent(now)) continue;
+      ++traffic_->resent_frames;
+      meter_.forget_burst();
     }
   }
 }
@@ -85,6 +101,7 @@ bool Link::take_changes() {
     if (changes.disconnected) is_down_ = true;
     if (!changes.connected) continue;
     session_.sender(channel).rewind();
+    meter_.forget_burst();
     if (channel != Channel::kControl) continue;
     // Acknowledgements leave through the control outbox and may be lost with its connection.
     session_.receiver(Channel::kControl).want_ack();

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "net/link_meter.h"
 #include "net/session.h"
 #include "net/socket.h"
 #include "net/traffic.h"
@@ -36,6 +37,10 @@ class Link {
   void pump_acks(const Envelope& envelope);
   void pump(TimeUs now);
 
+  // The peer has everything below `next`. Returns false if that cannot be.
+  bool acknowledged(Channel channel, uint64_t next, TimeUs now);
+  const LinkMeter& meter() const { return meter_; }
+
   // Looks at both connections; returns true once when one was closed or refused.
   bool take_changes();
   bool is_down() const { return is_down_; }
@@ -45,6 +50,7 @@ class Link {
 
  private:
   bool hand_over(Channel channel, const Frame& frame);
+  int64_t bytes_in_flight() const;
 
   PeerId peer_;
   std::string endpoints_[kChannelCount];
@@ -53,6 +59,7 @@ class Link {
   Frame heartbeat_;  // the newest
   Session session_;
   TrafficCounts* traffic_;
+  LinkMeter meter_;
   bool is_down_ = false;
 };
 

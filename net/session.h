@@ -29,6 +29,7 @@ class Session {
   // The frame to hand to this channel's connection now, or null.
   const Frame* next(Channel channel);
 
+  const SendStream& sender(Channel channel) const { return senders_[static_cast<size_t>(channel)]; }
   SendStream& sender(Channel channel) { return senders_[static_cast<size_t>(channel)]; }
   ReceiveStream& receiver(Channel channel) { return receivers_[static_cast<size_t>(channel)]; }
   Assembler& assembler() { return assembler_; }

@@ -213,7 +213,7 @@ void Transport::Impl::acknowledged(const net::Control& message) {
   if (link == nullptr || link->session().is_ended()) return;
   const auto channel = static_cast<Channel>(message.ack().channel());
   const TimeUs now = sockets->now();
-  if (!link->session().sender(channel).acknowledge(message.ack().next(), now)) {
+  if (!link->acknowledged(channel, message.ack().next(), now)) {
     return drop("acknowledgement of what was never sent");
   }
   link->pump(now);
@@ -360,6 +360,16 @@ void Transport::send_bulk(PeerId to, const BulkName& name, ConstBufferPtr bytes,
 int64_t Transport::bulk_bytes_pending(PeerId peer) const {
   const Link* link = impl_->find(peer);
   return link == nullptr ? 0 : link->session().bulk_bytes_pending();
+}
+
+std::vector<LinkSpeed> Transport::link_speeds() const {
+  std::vector<LinkSpeed> speeds;
+  for (const auto& [peer, link] : impl_->links) {
+    const LinkMeter& meter = link.meter();
+    if (meter.bytes_per_us() == 0 && meter.round_trip_us() == 0) continue;
+    speeds.push_back({peer, meter.bytes_per_us(), meter.round_trip_us()});
+  }
+  return speeds;
 }
 
 bool Transport::poll(TimeUs deadline, int wake_fd, TransportHandler* handler) {

@@ -29,6 +29,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "net/bulk.h"
 #include "net/message.pb.h"
@@ -62,6 +63,13 @@ class TransportHandler {
   virtual void on_bulk(PeerId from, const BulkHeader& header, BufferPtr bytes) = 0;
   // The connection of an outbox to this peer was closed or refused; ZeroMQ goes on trying.
   virtual void on_disconnected(PeerId peer) = 0;
+};
+
+// As LinkMeter has it.
+struct LinkSpeed {
+  PeerId peer = 0;
+  double bytes_per_us = 0;
+  double round_trip_us = 0;
 };
 
 class Transport {
@@ -112,6 +120,8 @@ class Transport {
   void flush(TimeUs deadline, TransportHandler* handler);
 
   const TrafficCounts& traffic() const;
+  // To the peers of which something is known.
+  std::vector<LinkSpeed> link_speeds() const;
 
  private:
   struct Impl;

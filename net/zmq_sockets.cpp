@@ -227,8 +227,8 @@ Result<std::unique_ptr<Outbox>> ZmqSockets::connect(const OutboxOptions& options
     socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
     socket.set(zmq::sockopt::routing_id, make_routing_id(options));
 
-    const std::string address = format("inproc://monitor-%llu",
-                                       static_cast<unsigned long long>(monitors_++));
+    const std::string address =
+        format("inproc://monitor-%llu", static_cast<unsigned long long>(monitors_++));
     if (zmq_socket_monitor(socket.handle(), address.c_str(), kMonitorEvents) != 0) {
       throw zmq::error_t();
     }

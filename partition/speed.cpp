@@ -12,8 +12,8 @@ constexpr size_t kSamples = 32;
 // Fewer say nothing, but for a change.
 constexpr size_t kSamplesMin = 8;
 // So many samples in a row that are that far off are a change, not noise: older ones are forgotten.
-constexpr size_t kRun = 3;
-constexpr double kOff = 1.4;
+constexpr size_t kRun = 4;
+constexpr double kOff = 1.5;
 constexpr double kLoaded = 0.8;
 constexpr double kFaster = 0.85;
 constexpr double kShift = 1.25;

@@ -9,6 +9,8 @@
 namespace ft {
 namespace {
 
+constexpr TimeUs kLinksUs = kSecondUs;
+
 // Which of central's two machines a message is for.
 bool is_for_central(const net::Control& message) {
   switch (message.body_case()) {
@@ -64,8 +66,32 @@ void NodeCore::add_central(const CentralOptions& options) {
 }
 
 void NodeCore::tick() {
-  if (central_) deliver(Machine::kCentral, TickEvent{});
+  if (central_) {
+    tell_links();
+    deliver(Machine::kCentral, TickEvent{});
+  }
   if (stage_) deliver(Machine::kStage, TickEvent{});
+}
+
+// Central's own, now and then; the stages' come with heartbeats.
+void NodeCore::tell_links() {
+  const TimeUs now = outside_.now();
+  if (transport_ == nullptr || now < next_links_) return;
+  next_links_ = now + kLinksUs;
+  net::Control message;
+  add_links(message.mutable_heartbeat());
+  LinksEvent event;
+  event.links.assign(message.heartbeat().links().begin(), message.heartbeat().links().end());
+  deliver(Machine::kCentral, std::move(event));
+}
+
+void NodeCore::add_links(net::Heartbeat* heartbeat) const {
+  for (const LinkSpeed& speed : transport_->link_speeds()) {
+    net::LinkSpeed* link = heartbeat->add_links();
+    link->set_peer(speed.peer);
+    link->set_bytes_per_us(static_cast<float>(speed.bytes_per_us));
+    link->set_round_trip_us(static_cast<float>(speed.round_trip_us));
+  }
 }
 
 void NodeCore::deliver(Machine machine, Event event) {
@@ -158,6 +184,8 @@ void NodeCore::send_control(Machine machine, SendControl send) {
   net::Control& message = send.message;
   if (message.has_traffic()) count_traffic(message.mutable_traffic());
   if (message.has_snapshot_stored()) add_checksum(message.mutable_snapshot_stored());
+  const bool to_central = message.has_heartbeat() && message.heartbeat().central() == send.to;
+  if (to_central && transport_) add_links(message.mutable_heartbeat());
   if (send.to != self_) {
     if (transport_) transport_->send(send.to, std::move(message));
     return;

@@ -78,6 +78,8 @@ class NodeCore : public TransportHandler {
   void send_bulk(SendBulk send);
   void count_traffic(net::Traffic* traffic) const;
   void add_checksum(net::SnapshotStored* stored) const;
+  void tell_links();
+  void add_links(net::Heartbeat* heartbeat) const;
   void end(const Status& status);
 
   std::unique_ptr<Transport> transport_;
@@ -90,6 +92,7 @@ class NodeCore : public TransportHandler {
   size_t layers_ = 0;  // central's node knows
   std::deque<LocalDelivery> local_;
   bool draining_ = false;  // local_
+  TimeUs next_links_ = 0;
   RunId run_{};
   uint64_t term_ = 0;
   uint64_t terms_[2] = {0, 0};  // of each machine: a message carries its sender's

@@ -48,6 +48,9 @@ Actions Central::step(const Event& event, TimeUs now) {
                  [&](const CheckpointWrittenEvent& e) { on_checkpoint_written(e.version); },
                  [&](const InterruptEvent&) { on_interrupt(); },
                  [&](const StopEvent& e) { stop(e.status); },
+                 [&](const LinksEvent& e) {
+                   for (const net::LinkSpeed& link : e.links) note_link(options_.self, link);
+                 },
                  [&](const TickEvent&) { on_tick(); },
                  [](const auto&) {},
              },

@@ -164,6 +164,7 @@ class Central {
   void add_replicas(const std::vector<PeerId>& ring, size_t place, const LayerRange& range,
                     net::Assign* assign) const;
   bool reaches(PeerId a, PeerId b) const;
+  bool has_room(PeerId peer, const LayerRange& range) const;
   void on_ready(PeerId from);
   void resume();
   void lap(TimeUs* phase);
@@ -179,6 +180,8 @@ class Central {
   PlanRequest plan_request(const std::vector<PeerId>& devices) const;
   Result<Row> solve_dynamic();
   double predict_now(const PlanRequest& request, const std::vector<PeerId>& devices) const;
+  void note_link(PeerId from, const net::LinkSpeed& link);
+  LinkCost link_cost(PeerId from, PeerId to) const;
   void note_speed(Device* device, PeerId peer, const net::Progress& progress);
   void maybe_repartition();
   bool pays(double batch_us, double better_us) const;
@@ -261,13 +264,15 @@ class Central {
   std::set<int64_t> checkpoints_;  // synced, and held by central's own stage
 
   // Planning
-  PlanReport plan_;              // of this term; without devices: not planned
-  TimeUs plan_again_at_ = 0;     // look for a better plan then
-  bool speeds_shifted_ = false;  // ... or now
-  double gain_wanted_ = 0;       // what a new plan must promise: more after each
-  TimeUs calm_at_ = 0;           // half as much from then on
-  TimeUs last_move_us_ = 0;      // the last time that layers moved
-  int64_t prediction_from_ = 0;  // batch from which on a prediction is compared; 0: was told
+  PlanReport plan_;  // of this term; without devices: not planned
+  std::map<std::pair<PeerId, PeerId>, LinkCost> links_;  // (from, to), as far as known
+  TimeUs plan_again_at_ = 0;                             // look for a better plan then
+  bool speeds_shifted_ = false;                          // ... or now
+  std::map<PeerId, int64_t> room_;  // bytes that the plan leaves free, where that is limited
+  double gain_wanted_ = 0;          // what a new plan must promise: more after each
+  TimeUs calm_at_ = 0;              // half as much from then on
+  TimeUs last_move_us_ = 0;         // the last time that layers moved
+  int64_t prediction_from_ = 0;     // batch from which on a prediction is compared; 0: was told
   TimeUs prediction_at_ = 0;
 
   // Training

@@ -131,6 +131,7 @@ void Central::on_heartbeat(PeerId from, const net::Control& message) {
   if (device == nullptr || (device->member && message.term() < term_ && message.term() > 0)) return;
   detector_.heard(from, now_);
   device->deaf_since = -1;
+  for (const net::LinkSpeed& link : message.heartbeat().links()) note_link(from, link);
   if (device->member && is_hung(message.heartbeat())) {
     const net::Heartbeat& beat = message.heartbeat();
     const std::string cause =
@@ -201,6 +202,9 @@ bool Central::lose(PeerId peer, const std::string& cause, TimeUs silent_us) {
   const bool was_member = phase_ != Phase::kWaiting && device->member;
   members_.remove(peer, now_);
   book_.forget(peer);
+  std::erase_if(links_, [peer](const auto& entry) {
+    return entry.first.first == peer || entry.first.second == peer;
+  });
   detector_.remove(peer);
   actions_.push_back(DisconnectPeer{peer});
   if (dismissed) return false;

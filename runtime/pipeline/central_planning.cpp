@@ -2,6 +2,8 @@
 // pays (docs/planning.md).
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "runtime/pipeline/central.h"
 #include "runtime/pipeline/plan_report.h"
@@ -121,6 +123,7 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
   request.micro_batches = micro_count(options_.training);
   request.layers = options_.layer_sizes;
   request.cuts = options_.cut_sizes;
+  request.links.assign(devices.size(), std::vector<LinkCost>(devices.size()));
   const auto model_bytes = static_cast<int64_t>(options_.model->size());
   for (size_t i = 0; i < devices.size(); ++i) {
     const Device& device = members_.at(devices[i]);
@@ -134,6 +137,8 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
     }
     request.devices.push_back(std::move(cost));
     for (size_t j = 0; j < i; ++j) {
+      request.links[i][j] = link_cost(devices[i], devices[j]);
+      request.links[j][i] = link_cost(devices[j], devices[i]);
       if (reaches(devices[j], devices[i])) continue;
       request.unreachable.emplace(static_cast<int>(j), static_cast<int>(i));
     }
@@ -141,20 +146,68 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
   return request;
 }
 
+void Central::note_link(PeerId from, const net::LinkSpeed& link) {
+  if (members_.find(from) == nullptr || members_.find(link.peer()) == nullptr) return;
+  LinkCost& cost = links_[{from, link.peer()}];
+  if (link.bytes_per_us() > 0) cost.bytes_per_us = static_cast<double>(link.bytes_per_us());
+  cost.latency_us = static_cast<double>(link.round_trip_us()) / 2;
+}
+
+// A link that was never used is as fast as the networks of both ends have shown to be: the slower
+// of the best that leaves the one and the best that reaches the other.
+LinkCost Central::link_cost(PeerId from, PeerId to) const {
+  const auto known = links_.find({from, to});
+  if (known != links_.end() && std::isfinite(known->second.bytes_per_us)) return known->second;
+  LinkCost leaves{0, 0};
+  LinkCost reaches{0, 0};
+  const auto better = [](LinkCost* best, const LinkCost& cost) {
+    if (std::isfinite(cost.bytes_per_us) && cost.bytes_per_us > best->bytes_per_us) *best = cost;
+  };
+  for (const auto& [pair, cost] : links_) {
+    if (pair.first == from) better(&leaves, cost);
+    if (pair.second == to) better(&reaches, cost);
+  }
+  LinkCost cost;
+  for (const LinkCost& side : {leaves, reaches}) {
+    if (side.bytes_per_us <= 0) continue;
+    cost.bytes_per_us = std::min(cost.bytes_per_us, side.bytes_per_us);
+    cost.latency_us = std::max(cost.latency_us, side.latency_us);
+  }
+  return cost;
+}
+
 Result<Central::Row> Central::solve_dynamic() {
   const std::vector<PeerId> devices = planned_devices();
   const PlanRequest request = plan_request(devices);
   FT_ASSIGN_OR_RETURN(const Plan plan, make_plan(request));
+  room_.clear();
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const int64_t memory = request.devices[i].memory_bytes;
+    if (memory < std::numeric_limits<int64_t>::max()) room_[devices[i]] = memory;
+  }
   Row row;
   for (const PlannedStage& stage : plan.stages) {
-    row.devices.push_back(devices[static_cast<size_t>(stage.device)]);
+    const PeerId peer = devices[static_cast<size_t>(stage.device)];
+    row.devices.push_back(peer);
     row.ranges.push_back(stage.range);
+    if (room_.count(peer) != 0) room_[peer] -= stage.memory_bytes;
   }
   const double before_us = stages_.empty() ? 0 : predict_now(request, devices);
   plan_ = report_of(request, plan, options_.training.batch_size());
   if (before_us > 0) plan_.images_per_second_before = images_per_second(before_us);
   prediction_from_ = resumed_version_ + 1 + options_.repartition.first_batches;
   return row;
+}
+
+// For the replicas of a range: those of the newest two cuts.
+bool Central::has_room(PeerId peer, const LayerRange& range) const {
+  const auto room = room_.find(peer);
+  if (room == room_.end()) return true;
+  int64_t bytes = 0;
+  for (int layer = range.first; layer < range.last; ++layer) {
+    bytes += 2 * options_.layer_bytes[static_cast<size_t>(layer)];
+  }
+  return bytes <= room->second;
 }
 
 // What a batch takes by the pipeline as it is, with the speeds of now.

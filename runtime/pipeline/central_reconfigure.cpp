@@ -317,7 +317,7 @@ void Central::add_replicas(const std::vector<PeerId>& ring, size_t place, const 
   PeerId successor = 0;
   for (size_t i = 1; i < ring.size() && successor == 0; ++i) {
     const PeerId next = ring[(place + i) % ring.size()];
-    if (reaches(ring[place], next)) successor = next;
+    if (reaches(ring[place], next) && has_room(next, range)) successor = next;
   }
   assign->set_successor(successor);
   if (successor == 0 || resumed_version_ < 0) return;

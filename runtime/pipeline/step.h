@@ -120,11 +120,15 @@ struct InterruptEvent {};
 struct StopEvent {
   Status status;
 };
+// How fast central's own links are.
+struct LinksEvent {
+  std::vector<net::LinkSpeed> links;
+};
 struct TickEvent {};
 
-using Event =
-    std::variant<ControlEvent, BulkEvent, DisconnectedEvent, TaskResult, LoadResult,
-                 JournalWrittenEvent, CheckpointWrittenEvent, InterruptEvent, StopEvent, TickEvent>;
+using Event = std::variant<ControlEvent, BulkEvent, DisconnectedEvent, TaskResult, LoadResult,
+                           JournalWrittenEvent, CheckpointWrittenEvent, InterruptEvent, StopEvent,
+                           LinksEvent, TickEvent>;
 
 // ---- Actions ----
 

@@ -1,7 +1,6 @@
 #include "runtime/node/mailbox.h"
 
 #include <doctest/doctest.h>
-
 #include <thread>
 
 TEST_CASE("mailbox: items arrive in order, and close ends the receiver") {

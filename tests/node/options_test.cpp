@@ -1,7 +1,6 @@
 #include "runtime/node/options.h"
 
 #include <doctest/doctest.h>
-
 #include <vector>
 
 #include "runtime/node/train.h"

@@ -37,15 +37,15 @@ TEST_CASE("speed: noise is no shift") {
   }
 }
 
-TEST_CASE("speed: three batches in a row tell that a device is ten times slower, and how much") {
+TEST_CASE("speed: four batches in a row tell that a device is ten times slower, and how much") {
   ft::Speed speed;
   speed.measured(1, false);
   add(&speed, 20, 1.0, 1.0);
-  add(&speed, 3, 10.0, 1.0);
+  add(&speed, 4, 10.0, 1.0);
   CHECK(speed.times() == doctest::Approx(10.0));
   CHECK(speed.take_shift());
   CHECK(!speed.take_shift());
-  add(&speed, 3, 1.0, 0.1);
+  add(&speed, 4, 1.0, 0.1);
   CHECK(speed.times() == doctest::Approx(1.0));
 }
 

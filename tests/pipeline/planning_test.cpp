@@ -1,0 +1,240 @@
+// Central and the plan, message by message: who is measured when, and when the pipeline is cut
+// again. Layers cost the same everywhere and nothing crosses cuts, so ranges follow speeds.
+
+#include <doctest/doctest.h>
+
+#include "runtime/pipeline/central.h"
+
+namespace {
+
+constexpr int kLayers = 12;
+constexpr double kLayerUs = 1000;
+
+// Central, 1, and the stages 2 ..: answers whatever central asks of all of them, at once.
+class Cluster {
+ public:
+  explicit Cluster(ft::CentralOptions options, int stages) : central_(options) {
+    for (int i = 0; i < stages; ++i) join();
+  }
+
+  static ft::CentralOptions options(int workers) {
+    ft::CentralOptions o;
+    o.self = 1;
+    o.name = "central";
+    o.run.fill(7);
+    o.workers = workers;
+    o.training.set_micro_batches(1);
+    o.training.set_schedule(ft::net::kAsync);
+    o.training.set_batch_size(4);
+    o.training.set_batches(100'000);
+    o.training.set_batches_per_epoch(100'000);
+    o.training.set_replicate_every(1'000'000);
+    o.training.set_global_every(1);
+    o.layer_costs.assign(kLayers, 1);
+    o.layer_bytes.assign(kLayers, 8);
+    o.partition = ft::Partition::kDynamic;
+    o.layer_us.assign(kLayers, kLayerUs);
+    o.layer_sizes.assign(kLayers, {8, 8, 8, 8});
+    o.cut_sizes.assign(kLayers, {0, 0});
+    o.model_sha256 = std::string(32, 'a');
+    o.model = ft::make_buffer(8);
+    return o;
+  }
+
+  void join(double times = 1) {
+    const ft::PeerId peer = 2 + times_.size();
+    times_.push_back(times);
+    ft::net::Control message;
+    message.mutable_hello()->set_name("s" + std::to_string(peer));
+    tell(peer, message, 0);
+  }
+  void set_times(ft::PeerId peer, double times) { times_[peer - 2] = times; }
+
+  // Everybody finishes the next batch, in as long as the slowest takes.
+  void batch() {
+    double longest_us = 0;
+    for (const auto& stage : ranges_) longest_us = std::max(longest_us, work_us(stage));
+    now_ += static_cast<ft::TimeUs>(longest_us);
+    ++batch_;
+    for (const auto& stage : std::vector<ft::DeviceReport>(ranges_)) {
+      ft::net::Control message;
+      message.mutable_progress()->set_version(batch_);
+      trained_[stage.incarnation] += work_us(stage);
+      const auto us = static_cast<int64_t>(trained_[stage.incarnation]);
+      message.mutable_progress()->set_busy_us(us);
+      message.mutable_progress()->set_train_us(us);
+      if (stage.incarnation == ranges_.back().incarnation) {
+        ft::net::Control loss;
+        loss.mutable_batch_loss()->set_batch(batch_);
+        loss.mutable_batch_loss()->set_rows(4);
+        tell(stage.incarnation, loss, term_);
+      }
+      tell(stage.incarnation, message, term_);
+    }
+    for (size_t i = 0; i < times_.size(); ++i) {
+      ft::net::Control alive;
+      alive.mutable_heartbeat();
+      tell(2 + i, alive, term_);
+    }
+    step(ft::TickEvent{});
+    // A drained pipeline is cut again.
+    if (holds_) {
+      holds_ = false;
+      for (const auto& stage : std::vector<ft::DeviceReport>(ranges_)) hold(stage);
+    }
+  }
+
+  const std::vector<ft::DeviceReport>& ranges() const { return ranges_; }
+  const std::vector<std::string>& reasons() const { return reasons_; }
+  int measured(ft::PeerId peer) const {
+    const auto found = measured_.find(peer);
+    return found == measured_.end() ? 0 : found->second;
+  }
+  int layers_of(ft::PeerId peer) const {
+    for (const auto& stage : ranges_) {
+      if (stage.incarnation == peer) return stage.range.count();
+    }
+    return 0;
+  }
+  ft::TimeUs now() const { return now_; }
+  double noise = 0;  // how far off each batch's work may be
+
+ private:
+  double times(ft::PeerId peer) const { return peer == 1 ? 1 : times_[peer - 2]; }
+  double work_us(const ft::DeviceReport& stage) {
+    draw_ = draw_ * 6364136223846793005ULL + 1442695040888963407ULL;
+    const double off = noise * (2 * static_cast<double>(draw_ >> 40) / (1 << 24) - 1);
+    return kLayerUs * stage.range.count() * times(stage.incarnation) * (1 + off);
+  }
+
+  void hold(const ft::DeviceReport& stage) {
+    for (int layer = stage.range.first; layer < stage.range.last; ++layer) {
+      ft::net::Control message;
+      ft::net::SnapshotName* name = message.mutable_snapshot_stored()->mutable_snapshot();
+      name->set_layer(layer);
+      name->set_version(batch_);
+      name->set_term(term_);
+      message.mutable_snapshot_stored()->set_checksum(1);
+      held_.push_back(*name);
+      tell(stage.incarnation, message, term_);
+    }
+  }
+
+  void tell(ft::PeerId from, ft::net::Control message, uint64_t term) {
+    message.set_sender(from);
+    message.set_term(term);
+    step(ft::ControlEvent{from, message});
+  }
+
+  void step(const ft::Event& event) {
+    for (const ft::Action& action : central_.step(event, now_)) perform(action);
+  }
+
+  void perform(const ft::Action& action) {
+    if (const auto* journal = std::get_if<ft::WriteJournal>(&action)) {
+      term_ = journal->term;
+      step(ft::JournalWrittenEvent{journal->term});
+    } else if (const auto* load = std::get_if<ft::StartLoad>(&action)) {
+      step(ft::LoadResult{load->load, ft::make_buffer(8), ft::make_buffer(8)});
+    } else if (const auto* told = std::get_if<ft::Tell>(&action)) {
+      const auto* report = std::get_if<ft::ReconfiguredReport>(&told->report);
+      if (report == nullptr) return;
+      ranges_ = report->stages;
+      reasons_.push_back(report->reason);
+      batch_ = report->resume_batch - 1;
+      trained_.clear();
+    } else if (const auto* send = std::get_if<ft::SendControl>(&action)) {
+      answer(send->to, send->message);
+    }
+  }
+
+  void answer(ft::PeerId peer, const ft::net::Control& asked) {
+    ft::net::Control message;
+    if (asked.has_pause()) {
+      message.mutable_inventory();
+      for (const auto& name : held_) *message.mutable_inventory()->add_snapshots() = name;
+    } else if (asked.has_measure()) {
+      ++measured_[peer];
+      if (asked.measure().again()) {
+        message.mutable_measured()->set_times(static_cast<float>(times(peer) / base_[peer]));
+      } else {
+        for (int i = 0; i < kLayers; ++i) {
+          message.mutable_measured()->add_layer_us(static_cast<float>(kLayerUs * times(peer)));
+        }
+        base_[peer] = times(peer);
+      }
+    } else if (asked.has_assign()) {
+      message.mutable_ready();
+    } else if (asked.has_hold_cut()) {
+      holds_ = true;
+      return;
+    } else {
+      return;
+    }
+    tell(peer, message, term_);
+  }
+
+  ft::Central central_;
+  std::vector<double> times_;  // of the stages
+  ft::TimeUs now_ = 0;
+  uint64_t term_ = 0;
+  int64_t batch_ = -1;
+  bool holds_ = false;
+  std::vector<ft::net::SnapshotName> held_;
+  std::vector<ft::DeviceReport> ranges_;
+  std::vector<std::string> reasons_;
+  std::map<ft::PeerId, int> measured_;
+  std::map<ft::PeerId, double> base_;  // as it was measured
+  std::map<ft::PeerId, double> trained_;
+  uint64_t draw_ = 1;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "planning: stages are measured before anybody gets layers, and get what fits their speed") {
+  Cluster cluster(Cluster::options(2), 0);
+  cluster.join(2);
+  cluster.join(4);  // times as slow: 1 : 1/2 : 1/4
+  REQUIRE(cluster.ranges().size() == 3);
+  CHECK(cluster.measured(2) == 1);
+  CHECK(cluster.measured(3) == 1);
+  CHECK(cluster.layers_of(1) == 7);
+  CHECK(cluster.layers_of(2) == 3);
+  CHECK(cluster.layers_of(3) == 2);
+}
+
+TEST_CASE("planning: a newcomer holds replicas, is measured, and then gets layers") {
+  Cluster cluster(Cluster::options(1), 1);
+  REQUIRE(cluster.ranges().size() == 2);
+  for (int i = 0; i < 5; ++i) cluster.batch();
+  cluster.join();
+  for (int i = 0; i < 20; ++i) cluster.batch();
+  CHECK(cluster.reasons() == std::vector<std::string>{"start", "join", "repartition"});
+  CHECK(cluster.layers_of(3) == 4);
+}
+
+TEST_CASE("planning: a device that becomes slow hands over layers, and gets them back") {
+  Cluster cluster(Cluster::options(2), 2);
+  for (int i = 0; i < 50; ++i) cluster.batch();
+  CHECK(cluster.layers_of(3) == 4);
+  cluster.set_times(3, 10);
+  for (int i = 0; i < 20; ++i) cluster.batch();
+  CHECK(cluster.layers_of(3) <= 1);
+  cluster.set_times(3, 1);
+  for (int i = 0; i < 2000; ++i) cluster.batch();
+  CHECK(cluster.layers_of(3) == 4);
+  CHECK(cluster.reasons().size() == 3);
+}
+
+TEST_CASE("planning: noise of constant devices cuts nothing after the first ten seconds") {
+  for (const double noise : {0.1, 0.2, 0.3}) {
+    CAPTURE(noise);
+    Cluster cluster(Cluster::options(3), 3);
+    cluster.noise = noise;
+    while (cluster.now() < 10 * ft::kSecondUs) cluster.batch();
+    const size_t before = cluster.reasons().size();
+    while (cluster.now() < 600 * ft::kSecondUs) cluster.batch();
+    CHECK(cluster.reasons().size() == before);
+  }
+}
