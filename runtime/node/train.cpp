@@ -111,7 +111,9 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
   return central;
 }
 
-// Central's device is measured before training begins, the stages when they have come.
+// Central's device is measured before training begins, the stages when they have come. The processes
+// of `local` are equal, unless --slowdown says otherwise: then nothing is measured, so that a run can
+// be repeated exactly, in async too.
 Status measure_central(const Options& options, const TrainingJob& job, int threads,
                        CentralOptions* central) {
   const bool fixed = options.partition.rfind("fixed:", 0) == 0;
@@ -119,7 +121,8 @@ Status measure_central(const Options& options, const TrainingJob& job, int threa
     central->partition = Partition::kFixed;
     central->cuts = options.partition.substr(6);
   }
-  if (fixed || central->workers == 0) return Status();
+  const bool equal = options.role == Role::kLocal && options.slowdowns.empty();
+  if (fixed || equal || central->workers == 0) return Status();
   const TrainerOptions trainer = trainer_options(job.training);
   FT_ASSIGN_OR_RETURN(const ModelTimes times,
                       measure_model(job.model, trainer, threads, slowdown_of(options, 0)));

@@ -1,5 +1,6 @@
 """Random faults at random moments of a run on four devices: it ends with the bits of the
-undisturbed run.
+undisturbed run. In every other trial the pipeline is cut by measured speeds, and again when a
+device becomes slow or fast at a random moment.
 
 FTRUN_TRIALS sets how many trials there are, FTRUN_FIRST_TRIAL the first seed: a seed that failed
 is tried again with FTRUN_FIRST_TRIAL=SEED FTRUN_TRIALS=1.
@@ -35,6 +36,34 @@ class Trial:
         self.second = draw.choice(("lost", "reconfigured", "soon"))
         self.soon_s = draw.uniform(0, 0.5)
         self.pause_s = draw.uniform(0, 1)
+        self.dynamic = seed % 2 == 1
+        self.factors = [draw.choice((1, 3, 10)) for _ in STAGES]
+        self.changed = draw.choice(STAGES)
+        self.change_to = draw.choice((1, 3, 10))
+        self.change_at = draw.randrange(BATCHES - 1)
+        self.change_first = draw.random() < 0.5
+
+    def words(self):
+        return ["--partition", "dynamic"] if self.dynamic else []
+
+    def begin(self, run):
+        if not self.dynamic:
+            return run.begin(*STAGES)
+        run.start_central("--workers", len(STAGES))
+        for name, factor in zip(STAGES, self.factors):
+            self.set_factor(run, name, factor)
+            run.start_stage(name, "--slowdown", f"@{run.directory / name}")
+        run.central.until("reconfigured")
+        return run.central
+
+    @staticmethod
+    def set_factor(run, name, factor):
+        (run.directory / name).write_text(f"{factor}\n", encoding="utf-8")
+
+    def change(self, run):
+        if self.dynamic:
+            run.central.until_batch(self.change_at)
+            self.set_factor(run, self.changed, self.change_to)
 
     def strike(self, run, index):
         name = self.victims[index]
@@ -54,7 +83,9 @@ class Trial:
             run.start_stage(name)
 
     def run(self, run):
-        central = run.begin(*STAGES)
+        central = self.begin(run)
+        if self.change_first:
+            self.change(run)
         if self.by_time:
             time.sleep(self.at_s)
         else:
@@ -72,14 +103,16 @@ class Trial:
         time.sleep(self.pause_s)
         for index in range(len(self.victims)):
             self.bring_back(run, index)
+        if not self.change_first:
+            self.change(run)
 
 
 class Trials(cluster.Case):
     def test_ends_with_solos_bits(self):
         self.solo_hash(*RUN)
         for seed in range(FIRST, FIRST + TRIALS):
-            with self.subTest(seed=seed), self.cluster(*RUN) as run:
-                trial = Trial(seed)
+            trial = Trial(seed)
+            with self.subTest(seed=seed), self.cluster(*RUN, *trial.words()) as run:
                 trial.run(run)
                 self.check_solo(run)
                 self.check_batches(run, BATCHES)
