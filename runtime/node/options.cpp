@@ -33,6 +33,7 @@ struct Texts {
   std::string replicate_every = "50";
   std::vector<std::string> slowdowns;
   std::string memory;
+  std::string bench_recovery = "ftrun";
 };
 
 using Choices = std::vector<std::string>;
@@ -99,6 +100,10 @@ void add_cluster(CLI::App* app, Options* o, Texts* t) {
          "and join the run")
       ->group(group);
   app->add_flag("--dies-with-parent", o->dies_with_parent)->group("");
+  // For comparisons in benchmarks only: not in --help.
+  app->add_option("--bench-recovery", t->bench_recovery)
+      ->check(CLI::IsMember(Choices{"ftrun", "respipe"}))
+      ->group("");
 }
 
 void add_training(CLI::App* app, Options* o, Texts* t) {
@@ -213,6 +218,7 @@ Status check_values(const Texts& t, Options* o) {
             : "--wire %s: not available; use fp32",
         t.wire.c_str());
   }
+  o->neighbour_takes_over = t.bench_recovery == "respipe";
   if (!t.memory.empty()) {
     FT_ASSIGN_OR_RETURN(o->memory_bytes, parse_bytes(t.memory));
   }

@@ -76,7 +76,8 @@ struct Options {
   bool insecure = false;
   ProgressMode progress = ProgressMode::kAuto;
   std::string export_path;
-  bool dies_with_parent = false;  // a stage started by --role local
+  bool neighbour_takes_over = false;  // --bench-recovery respipe
+  bool dies_with_parent = false;      // a stage started by --role local
 };
 
 // Errors: kInvalid, naming the option, the cause and the remedy.

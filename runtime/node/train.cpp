@@ -106,14 +106,15 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
   central.model_input = job.model->input;
   central.model_sha256 = std::string(job.model_sha.begin(), job.model_sha.end());
   central.model = job.model_file;
+  central.neighbour_takes_over = options.neighbour_takes_over;
   central.failure_timeout_us = options.failure_timeout_us;
   central.heartbeat_us = options.heartbeat_us;
   return central;
 }
 
-// Central's device is measured before training begins, the stages when they have come. The processes
-// of `local` are equal, unless --slowdown says otherwise: then nothing is measured, so that a run can
-// be repeated exactly, in async too.
+// Central's device is measured before training begins, the stages when they have come. The
+// processes of `local` are equal, unless --slowdown says otherwise: then nothing is measured, so
+// that a run can be repeated exactly, in async too.
 Status measure_central(const Options& options, const TrainingJob& job, int threads,
                        CentralOptions* central) {
   const bool fixed = options.partition.rfind("fixed:", 0) == 0;

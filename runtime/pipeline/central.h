@@ -74,6 +74,9 @@ struct CentralOptions {
   std::vector<CutSize> cut_sizes;
   int64_t memory_bytes = 0;  // central's own; 0: no limit
   RepartitionLimits repartition;
+  // For comparisons, ResPipe's rule: the neighbour takes all layers of a lost device, nothing is
+  // planned again.
+  bool neighbour_takes_over = false;
   int32_t model_input = 0;       // ValueId
   std::string model_sha256;      // 32 raw bytes
   ConstBufferPtr model;          // the file, for stages that lack it
@@ -156,6 +159,7 @@ class Central {
   };
   Result<Row> solve();
   Result<Row> solve_equal() const;
+  Row solve_takeover() const;
   std::vector<PeerId> order() const;
   void assign(const Row& row);
   void add_fetch(PeerId peer, int layer, net::Assign* assign);

@@ -258,7 +258,8 @@ bool Central::pays(double batch_us, double better_us) const {
 }
 
 void Central::maybe_repartition() {
-  if (!is_dynamic() || phase_ != Phase::kTraining || !drain_reason_.empty()) return;
+  if (!is_dynamic() || options_.neighbour_takes_over) return;
+  if (phase_ != Phase::kTraining || !drain_reason_.empty()) return;
   if (next_batch_ >= batches_ ||
       finished_ < resumed_version_ + 2 * options_.repartition.first_batches)
     return;

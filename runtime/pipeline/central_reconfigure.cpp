@@ -205,7 +205,29 @@ std::vector<PeerId> Central::order() const {
   return row;
 }
 
-Result<Central::Row> Central::solve() { return is_dynamic() ? solve_dynamic() : solve_equal(); }
+Result<Central::Row> Central::solve() {
+  if (options_.neighbour_takes_over && !stages_.empty()) {
+    Row row = solve_takeover();
+    if (!row.devices.empty()) return row;
+  }
+  return is_dynamic() ? solve_dynamic() : solve_equal();
+}
+
+// The layers of a stage that is gone go to the next one, which has its replicas; those of the last
+// to the one before.
+Central::Row Central::solve_takeover() const {
+  Row row;
+  int first = 0;
+  for (const DeviceReport& stage : stages_) {
+    const Device* device = members_.find(stage.incarnation);
+    if (device == nullptr || device->leaving) continue;
+    row.devices.push_back(stage.incarnation);
+    row.ranges.push_back({first, stage.range.last});
+    first = stage.range.last;
+  }
+  if (!row.ranges.empty()) row.ranges.back().last = layer_count();
+  return row;
+}
 
 Result<Central::Row> Central::solve_equal() const {
   Row row{order(), {}};

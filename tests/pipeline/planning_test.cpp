@@ -71,12 +71,7 @@ class Cluster {
       }
       tell(stage.incarnation, message, term_);
     }
-    for (size_t i = 0; i < times_.size(); ++i) {
-      ft::net::Control alive;
-      alive.mutable_heartbeat();
-      tell(2 + i, alive, term_);
-    }
-    step(ft::TickEvent{});
+    heartbeats();
     // A drained pipeline is cut again.
     if (holds_) {
       holds_ = false;
@@ -97,6 +92,15 @@ class Cluster {
     return 0;
   }
   ft::TimeUs now() const { return now_; }
+  // It is silent from now on; batches stop until that is noticed.
+  void kill(ft::PeerId peer) {
+    dead_.insert(peer);
+    const size_t before = reasons_.size();
+    while (reasons_.size() == before) {
+      now_ += 100 * ft::kMillisecondUs;
+      heartbeats();
+    }
+  }
   double noise = 0;  // how far off each batch's work may be
 
  private:
@@ -105,6 +109,15 @@ class Cluster {
     draw_ = draw_ * 6364136223846793005ULL + 1442695040888963407ULL;
     const double off = noise * (2 * static_cast<double>(draw_ >> 40) / (1 << 24) - 1);
     return kLayerUs * stage.range.count() * times(stage.incarnation) * (1 + off);
+  }
+
+  void heartbeats() {
+    for (size_t i = 0; i < times_.size(); ++i) {
+      ft::net::Control alive;
+      alive.mutable_heartbeat();
+      tell(2 + i, alive, term_);
+    }
+    step(ft::TickEvent{});
   }
 
   void hold(const ft::DeviceReport& stage) {
@@ -121,6 +134,7 @@ class Cluster {
   }
 
   void tell(ft::PeerId from, ft::net::Control message, uint64_t term) {
+    if (dead_.count(from) != 0) return;
     message.set_sender(from);
     message.set_term(term);
     step(ft::ControlEvent{from, message});
@@ -176,6 +190,7 @@ class Cluster {
 
   ft::Central central_;
   std::vector<double> times_;  // of the stages
+  std::set<ft::PeerId> dead_;
   ft::TimeUs now_ = 0;
   uint64_t term_ = 0;
   int64_t batch_ = -1;
@@ -225,6 +240,19 @@ TEST_CASE("planning: a device that becomes slow hands over layers, and gets them
   for (int i = 0; i < 2000; ++i) cluster.batch();
   CHECK(cluster.layers_of(3) == 4);
   CHECK(cluster.reasons().size() == 3);
+}
+
+TEST_CASE("planning: after a loss the others share its layers, or for comparison its neighbour") {
+  for (const bool takeover : {false, true}) {
+    CAPTURE(takeover);
+    ft::CentralOptions options = Cluster::options(2);
+    options.neighbour_takes_over = takeover;
+    Cluster cluster(options, 2);
+    for (int i = 0; i < 5; ++i) cluster.batch();
+    cluster.kill(2);
+    CHECK(cluster.layers_of(1) == (takeover ? 4 : 6));
+    CHECK(cluster.layers_of(3) == (takeover ? 8 : 6));
+  }
 }
 
 TEST_CASE("planning: noise of constant devices cuts nothing after the first ten seconds") {
