@@ -14,7 +14,8 @@
 //   sync: (M - 1) * greatest of all c_s, f and b, plus the sum of all c_s, f and b: M micro-batches
 //     one after the other through the slowest place, filling and emptying the rest.
 // The cut before the first layer is central's input to the first stage: it costs transfer when the
-// first stage is not central, and is not part of any (S - s) bound.
+// first stage is not central (the two must reach each other), and is not part of any (S - s) bound.
+// Memory is counted with S - s micro-batches in flight at stage s, in sync, too.
 
 #include <cstdint>
 #include <limits>
@@ -47,7 +48,7 @@ struct CutSize {
 
 struct DeviceCost {
   std::string name;
-  // Of each layer: forward, backward and its share of the step, for one micro-batch.
+  // Of each layer: forward, backward and its share of the step, for one micro-batch. Finite.
   std::vector<double> layer_us;
   int64_t memory_bytes = std::numeric_limits<int64_t>::max();  // for ranges, all else deducted
 };

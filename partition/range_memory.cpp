@@ -1,0 +1,74 @@
+#include "partition/range_memory.h"
+
+#include <algorithm>
+
+#include "runtime/base/check.h"
+
+namespace ft {
+namespace {
+
+constexpr int kOlderVersionsSync = 1;  // the step writes beside the one that it reads
+constexpr int kSnapshots = 3;          // two for cuts, one for an evaluation
+
+// `sum` is of the layers' sizes, but for work_bytes, which is the greatest.
+int64_t summed_memory_bytes(bool sync, const LayerSize& sum, int in_flight) {
+  const int older = sync ? kOlderVersionsSync : in_flight + 1;
+  return sum.state_bytes * (1 + kSnapshots) + sum.parameter_bytes * (older + 1) +
+         sum.stash_bytes * in_flight + sum.work_bytes;
+}
+
+void add(LayerSize* sum, const LayerSize& layer, int sign) {
+  sum->state_bytes += sign * layer.state_bytes;
+  sum->parameter_bytes += sign * layer.parameter_bytes;
+  sum->stash_bytes += sign * layer.stash_bytes;
+}
+
+}  // namespace
+
+int64_t range_memory_bytes(const PlanRequest& request, const LayerRange& range, int in_flight) {
+  FT_CHECK(range.first >= 0 && range.last <= static_cast<int>(request.layers.size()));
+  LayerSize sum;
+  for (int i = range.first; i < range.last; ++i) {
+    const LayerSize& layer = request.layers[static_cast<size_t>(i)];
+    add(&sum, layer, 1);
+    sum.work_bytes = std::max(sum.work_bytes, layer.work_bytes);
+  }
+  return summed_memory_bytes(request.sync, sum, in_flight);
+}
+
+std::vector<int> range_ends(const PlanRequest& request, int64_t memory_bytes, int in_flight) {
+  const std::vector<LayerSize>& layers = request.layers;
+  std::vector<int> ends(layers.size());
+  // A range without its first layer needs no more, so both ends only move on. `peaks` holds the
+  // layers of the range with more work than all behind them: its head has the range's greatest.
+  LayerSize sum;
+  std::vector<size_t> peaks;
+  size_t head = 0;
+  size_t last = 0;
+  for (size_t first = 0; first < layers.size(); ++first) {
+    while (last < layers.size()) {
+      LayerSize grown = sum;
+      add(&grown, layers[last], 1);
+      grown.work_bytes = layers[last].work_bytes;
+      if (head < peaks.size()) {
+        grown.work_bytes = std::max(grown.work_bytes, layers[peaks[head]].work_bytes);
+      }
+      if (summed_memory_bytes(request.sync, grown, in_flight) > memory_bytes) break;
+      sum = grown;
+      while (peaks.size() > head && layers[peaks.back()].work_bytes <= layers[last].work_bytes) {
+        peaks.pop_back();
+      }
+      peaks.push_back(last++);
+    }
+    ends[first] = static_cast<int>(last);
+    if (last == first) {  // not even this layer: begin behind it
+      ++last;
+      continue;
+    }
+    add(&sum, layers[first], -1);
+    if (head < peaks.size() && peaks[head] == first) ++head;
+  }
+  return ends;
+}
+
+}  // namespace ft
