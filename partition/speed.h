@@ -7,13 +7,18 @@
 // while it has little to do. So an elastic device is believed to be faster than before only when
 // it was busy all the time, or was measured again under load.
 
+#include <algorithm>
 #include <deque>
 
 namespace ft {
 
-// Where the average of short measurements is that many times their median, something takes the CPU
-// away now and then.
-constexpr double kElasticTimes = 1.1;
+// Below this share of its time the CPU is not the device's own.
+constexpr double kElasticShare = 0.9;
+
+// The part of the time that a calculating thread has the CPU, from a probe.
+inline double cpu_share(double cpu_us, double wall_us) {
+  return wall_us > 0 && cpu_us > 0 ? std::min(cpu_us / wall_us, 1.0) : 1.0;
+}
 
 class Speed {
  public:

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/random.h"
@@ -13,8 +12,8 @@ namespace {
 // At least kRoundsMin, then until the layer has been looked at for kEnoughUs.
 constexpr int kRoundsMin = 2;
 constexpr int kRoundsMax = 10;
-constexpr TimeUs kEnoughUs = kMillisecondUs / 2;
-constexpr TimeUs kLongUs = 50 * kMillisecondUs;  // a layer that takes longer runs once only
+constexpr double kEnoughUs = 500;
+constexpr double kLongUs = 50'000;  // a layer that takes longer runs once only
 
 // Numbers like those of normalised activations; integers (labels, tokens) are 0, which is always a
 // class and a token.
@@ -40,45 +39,43 @@ std::vector<ConstBufferPtr> make_data(const Model& model, const std::vector<Valu
   return data;
 }
 
-// The rounds' times of one part of the work.
+// CPU time of the rounds so far.
 class Stopwatch {
  public:
   explicit Stopwatch(const ThreadPool* pool) : pool_(*pool) {}
 
   void start() {
-    wall_from_ = monotonic_now_us();
-    cpu_from_ = thread_cpu_now_us() + pool_.worker_cpu_us();
+    own_us_ -= thread_cpu_now_us();
+    workers_us_ -= pool_.worker_cpu_us();
   }
   void stop() {
-    walls_us_.push_back(monotonic_now_us() - wall_from_);
-    cpu_us_ += thread_cpu_now_us() + pool_.worker_cpu_us() - cpu_from_;
+    own_us_ += thread_cpu_now_us();
+    workers_us_ += pool_.worker_cpu_us();
+    ++rounds_;
   }
   // What was measured so far was a warm-up.
   void forget() {
-    walls_us_.clear();
-    cpu_us_ = 0;
+    own_us_ = workers_us_ = 0;
+    rounds_ = 0;
   }
-  TimeUs total_us() const { return std::accumulate(walls_us_.begin(), walls_us_.end(), TimeUs{0}); }
-  LayerTime read() const {
-    std::vector<TimeUs> sorted = walls_us_;
-    std::sort(sorted.begin(), sorted.end());
-    const auto count = static_cast<double>(sorted.size());
-    return {static_cast<double>(sorted[(sorted.size() - 1) / 2]),
-            static_cast<double>(total_us()) / count, static_cast<double>(cpu_us_) / count};
+  // The caller does its share and waits for the workers'.
+  double total_us() const {
+    const auto shared = static_cast<double>(own_us_ + workers_us_) / pool_.threads();
+    return std::max(static_cast<double>(own_us_), shared);
   }
+  double average_us() const { return total_us() / rounds_; }
 
  private:
   const ThreadPool& pool_;
-  TimeUs wall_from_ = 0;
-  TimeUs cpu_from_ = 0;
-  std::vector<TimeUs> walls_us_;
-  TimeUs cpu_us_ = 0;
+  TimeUs own_us_ = 0;
+  TimeUs workers_us_ = 0;
+  int rounds_ = 0;
 };
 
 }  // namespace
 
-Result<LayerTime> time_layer(const std::shared_ptr<const Model>& model, int layer,
-                             const TrainerOptions& options, ThreadPool* pool) {
+Result<double> time_layer(const std::shared_ptr<const Model>& model, int layer,
+                          const TrainerOptions& options, ThreadPool* pool) {
   TrainerOptions alone = options;
   alone.batch_size = model->batch;
   alone.micro_batches = 1;
@@ -122,11 +119,7 @@ Result<LayerTime> time_layer(const std::shared_ptr<const Model>& model, int laye
       break;
     }
   }
-  const LayerTime pass = passes.read();
-  const LayerTime step = steps.read();
-  const double share = 1.0 / options.micro_batches;
-  return LayerTime{pass.median_us + share * step.median_us,
-                   pass.average_us + share * step.average_us, pass.cpu_us + share * step.cpu_us};
+  return passes.average_us() + steps.average_us() / options.micro_batches;
 }
 
 }  // namespace ft

@@ -5,10 +5,18 @@
 
 #include "onnx_import/import.h"
 #include "runtime/base/digest.h"
+#include "runtime/exec/cpu_probe.h"
 #include "runtime/exec/layer_timer.h"
 #include "runtime/pipeline/schedule.h"
 
 namespace ft {
+namespace {
+
+// Of one thread, for one task.
+constexpr TimeUs kProbeUs = 20 * kMillisecondUs;
+constexpr TimeUs kProbeUsMin = 2 * kMillisecondUs;
+
+}  // namespace
 
 TrainerOptions trainer_options(const net::Training& training) {
   TrainerOptions options;
@@ -61,7 +69,7 @@ void ComputeThread::loop() {
     result.layer = task.layer;
     run(task, &result);
     const double slowdown = options_.slowdown.factor();
-    if (slowdown > 1.0 && task.kind != TaskKind::kMeasure) {
+    if (slowdown > 1.0 && !(task.kind == TaskKind::kMeasure && task.layer >= 0)) {
       const TimeUs cpu = thread_cpu_now_us() + pool_->worker_cpu_us() - cpu_started;
       const auto pause = static_cast<int64_t>((slowdown - 1.0) * static_cast<double>(cpu));
       std::this_thread::sleep_for(std::chrono::microseconds(pause));
@@ -159,17 +167,25 @@ Status ComputeThread::configure(const Task& task, TaskResult* result) {
   return Status();
 }
 
-// --slowdown counts as if it had been slept for.
+// --slowdown is not slept for after a layer: it counts as if it had been. Probes are short pieces,
+// so that they fit between other tasks.
 Status ComputeThread::measure(const Task& task, TaskResult* result) {
+  const double slowdown = options_.slowdown.factor();
+  if (task.layer == kNoLayer) {
+    const auto duration = static_cast<TimeUs>(static_cast<double>(kProbeUs) / slowdown);
+    const CpuProbe probe = probe_cpu(pool_.get(), std::max(duration, kProbeUsMin));
+    result->work = probe.work / slowdown;
+    result->cpu_us = probe.cpu_us;
+    result->wall_us = probe.wall_us;
+    return Status();
+  }
   FT_RETURN_IF_ERROR(use_model(task));
   result->layers = model_->layer_count();
   if (task.layer >= model_->layer_count()) return refused_error("no layer %d", task.layer);
   FT_ASSIGN_OR_RETURN(
-      const LayerTime time,
+      result->layer_us,
       time_layer(model_, task.layer, trainer_options(task.assign.training()), pool_.get()));
-  const double pause_us = (options_.slowdown.factor() - 1) * time.cpu_us;
-  result->median_us = time.median_us + pause_us;
-  result->average_us = time.average_us + pause_us;
+  result->layer_us *= slowdown;
   return Status();
 }
 

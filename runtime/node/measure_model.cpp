@@ -1,9 +1,15 @@
 #include "runtime/node/measure_model.h"
 
 #include "partition/speed.h"
+#include "runtime/exec/cpu_probe.h"
 #include "runtime/exec/layer_timer.h"
 
 namespace ft {
+namespace {
+
+constexpr TimeUs kProbeUs = 300 * kMillisecondUs;
+
+}  // namespace
 
 Result<ModelSizes> sizes_of(const Model& model, const TrainerOptions& options) {
   ModelSizes sizes;
@@ -35,24 +41,17 @@ Result<ModelSizes> sizes_of(const Model& model, const TrainerOptions& options) {
 Result<ModelTimes> measure_model(const std::shared_ptr<const Model>& model,
                                  const TrainerOptions& options, int threads, Slowdown slowdown) {
   ThreadPool pool(threads);
-  std::vector<LayerTime> layers;
-  for (int layer = 0; layer < model->layer_count(); ++layer) {
-    FT_ASSIGN_OR_RETURN(LayerTime time, time_layer(model, layer, options, &pool));
-    const double pause_us = (slowdown.factor() - 1) * time.cpu_us;
-    time.median_us += pause_us;
-    time.average_us += pause_us;
-    layers.push_back(time);
-  }
   ModelTimes times;
-  double medians_us = 0;
-  double averages_us = 0;
-  for (const LayerTime& time : layers) {
-    medians_us += time.median_us;
-    averages_us += time.average_us;
+  const double slower = slowdown.factor();
+  for (int layer = 0; layer < model->layer_count(); ++layer) {
+    FT_ASSIGN_OR_RETURN(const double us, time_layer(model, layer, options, &pool));
+    times.layer_us.push_back(us * slower);
   }
-  const double scale = medians_us > 0 ? averages_us / medians_us : 1;
-  for (const LayerTime& time : layers) times.layer_us.push_back(time.median_us * scale);
-  times.elastic = scale > kElasticTimes;
+  const CpuProbe probe = probe_cpu(&pool, kProbeUs);
+  const double share = cpu_share(probe.cpu_us, probe.wall_us);
+  for (double& us : times.layer_us) us /= share;
+  times.elastic = share < kElasticShare;
+  times.work_per_us = probe.work / slower / probe.wall_us;
   return times;
 }
 

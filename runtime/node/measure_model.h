@@ -23,6 +23,7 @@ Result<ModelSizes> sizes_of(const Model& model, const TrainerOptions& options);
 struct ModelTimes {
   std::vector<double> layer_us;  // as in DeviceCost
   bool elastic = false;          // as in Speed
+  double work_per_us = 0;        // of the CPU, to compare later probes with
 };
 
 // Times every layer of the model here, with so many threads. A fraction of a second for the models

@@ -116,7 +116,7 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
 // processes of `local` are equal, unless --slowdown says otherwise: then nothing is measured, so
 // that a run can be repeated exactly, in async too.
 Status measure_central(const Options& options, const TrainingJob& job, int threads,
-                       CentralOptions* central) {
+                       CentralOptions* central, StageOptions* own) {
   const bool fixed = options.partition.rfind("fixed:", 0) == 0;
   if (fixed) {
     central->partition = Partition::kFixed;
@@ -131,8 +131,9 @@ Status measure_central(const Options& options, const TrainingJob& job, int threa
   if (options.partition != "dynamic") return Status();
   FT_ASSIGN_OR_RETURN(ModelSizes sizes, sizes_of(*job.model, trainer));
   central->partition = Partition::kDynamic;
-  central->layer_us = times.layer_us;
-  central->elastic = times.elastic;
+  central->layer_us = own->layer_us = times.layer_us;
+  central->elastic = own->elastic = times.elastic;
+  own->work_per_us = times.work_per_us;
   central->layer_sizes = std::move(sizes.layers);
   central->cut_sizes = std::move(sizes.cuts);
   central->memory_bytes = options.memory_bytes;
@@ -262,7 +263,8 @@ Status train_central(Options options) {
   WakeFd interrupt;
   CentralParts parts;
   parts.options = central_options(options, job, run, self, workers);
-  FT_RETURN_IF_ERROR(measure_central(options, job, threads, &parts.options));
+  StageOptions own = stage_options(options, self, threads);
+  FT_RETURN_IF_ERROR(measure_central(options, job, threads, &parts.options, &own));
   ResumedRun resumed;
   if (options.resume) {
     FT_ASSIGN_OR_RETURN(resumed, read_resumed_run(*directory, job, parts.options.layer_bytes));
@@ -285,12 +287,9 @@ Status train_central(Options options) {
   Children children;
   if (local) parts.children = &children;
 
-  StageOptions own = stage_options(options, self, threads);
   own.hello.set_model_sha256(parts.options.model_sha256);
   own.beside_central = true;
   own.store = std::move(resumed.store);
-  own.layer_us = parts.options.layer_us;
-  own.elastic = parts.options.elastic;
 
   started.run = run == RunId{} ? "" : to_hex(run);
   started.model = job.model_path;

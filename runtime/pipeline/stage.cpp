@@ -27,6 +27,7 @@ Stage::Stage(const StageOptions& options)
       store_(options.store),
       peers_(peer_detector(kSecondUs)),
       layer_us_(options.layer_us.begin(), options.layer_us.end()),
+      work_per_us_(options.work_per_us),
       elastic_(options.elastic) {
   options_.store = SnapshotStore();
 }

@@ -33,6 +33,7 @@ struct StageOptions {
   // Central's own: what its disk holds of the run it goes on with, and how it was measured.
   SnapshotStore store;
   std::vector<double> layer_us;
+  double work_per_us = 0;
   bool elastic = false;
 };
 
@@ -203,16 +204,21 @@ class Stage {
   TimeUs longest_us_ = 0;
 
   // How long each layer takes here: of the run, like what is held
+  struct Probe {
+    double work = 0;
+    double cpu_us = 0;
+    double wall_us = 0;
+    TimeUs passed_us = 0;
+  };
   net::Training measured_for_;
-  std::vector<double> median_us_;  // of the layers measured so far
-  double average_us_ = 0;          // their sum
+  int layers_known_ = -1;          // of the model; -1: none was measured yet
+  std::vector<double> layers_us_;  // in CPU time, of the layers measured so far
   std::vector<float> layer_us_;    // once all are
+  double work_per_us_ = 0;         // of the CPU, then
   bool elastic_ = false;
   net::Measure measure_;  // of this term
   bool measures_ = false;
-  size_t again_layer_ = 0;
-  double again_spent_us_ = 0;
-  double again_expected_us_ = 0;
+  Probe probe_;  // for it
 };
 
 }  // namespace ft

@@ -26,8 +26,10 @@ enum class TaskKind : uint8_t {
   kStep,       // make version `batch`
   kEvaluate,   // tensors: inputs; `version` is the cut, `batch` the evaluation batch
   kSnapshot,   // layer's state of `version`
-  kMeasure,    // how long `layer` takes, on made-up data; needs no configuration
+  kMeasure,    // how long `layer` takes on made-up data, or for kNoLayer what the CPU gets done
 };
+
+constexpr int32_t kNoLayer = -1;
 
 struct Task {
   TaskKind kind = TaskKind::kForward;
@@ -61,10 +63,13 @@ struct TaskResult {
   int64_t rows = 0;
   int64_t correct = 0;
   TimeUs busy_us = 0;
-  // kMeasure: as in runtime/exec/layer_timer.h, and how many layers the model has.
-  double median_us = 0;
-  double average_us = 0;
+  // kMeasure: of the layer (runtime/exec/layer_timer.h), and how many layers the model has; or what
+  // was done in which time (runtime/exec/cpu_probe.h).
+  double layer_us = 0;
   int32_t layers = 0;
+  double work = 0;
+  double cpu_us = 0;
+  double wall_us = 0;
   // kConfigure: ValueIds that cross the range's edges.
   std::vector<int32_t> inputs;
   std::vector<int32_t> outputs;

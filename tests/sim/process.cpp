@@ -105,6 +105,7 @@ void Process::run_central(const CentralSetup& setup) {
   own.hello.set_model_sha256(central.model_sha256);
   own.beside_central = true;
   own.layer_us = central.layer_us;
+  own.work_per_us = 1;
   if (setup.resume) own.store = setup.disk->store();
   if (setup.resume) all_.plant->on_resume(&central, &own);
   all_.records.push_back(std::make_unique<net::Record>(central.restart.record));
@@ -268,8 +269,9 @@ void Process::start_task(Task task) {
     tasks_.ended();
     TaskResult result = executor_.run(task);
     result.busy_us = takes;
-    result.median_us = slowness_ * layer_us(all_.spec);
-    result.average_us = result.median_us;
+    result.layer_us = slowness_ * layer_us(all_.spec);
+    result.work = static_cast<double>(takes) / slowness_;
+    result.cpu_us = result.wall_us = static_cast<double>(takes);
     if (task.kind == TaskKind::kStep) all_.moment(Moment::kBatch, task.batch);
     all_.plant->on_result(term_, &result.term);
     core_->deliver(NodeCore::Machine::kStage, std::move(result));
