@@ -82,7 +82,7 @@ void Central::finish_batches() {
     report.accuracy = accuracy_of(options_.training, sum.correct, sum.rows);
     report.replayed = finished_ <= finished_ever_;
     for (const DeviceReport& stage : stages_) {
-      report.busy_us.push_back(members_.at(stage.incarnation).busy_us);
+      report.busy_us.push_back(members_.at(stage.incarnation).train_us);
     }
     finished_ever_ = std::max(finished_ever_, finished_);
     sums_.erase(found);

@@ -130,7 +130,7 @@ struct BatchReport {
   double loss = 0;      // mean over the batch
   double accuracy = 0;  // of the batch itself; not a number without classes
   bool replayed = false;
-  std::vector<TimeUs> busy_us;  // compute time per stage since its start
+  std::vector<TimeUs> busy_us;  // compute time per stage since training resumed
 };
 
 struct EvaluatedReport {
