@@ -30,9 +30,8 @@ ft::Status run(const char* path, int64_t batch, int threads, int steps) {
   ft::TrainerOptions options;
   options.batch_size = batch;
   options.optimizer.weight_decay = 1e-4F;
-  FT_ASSIGN_OR_RETURN(
-      std::unique_ptr<ft::RangeTrainer> trainer,
-      ft::RangeTrainer::create(model, {0, model->layer_count()}, options, &pool));
+  FT_ASSIGN_OR_RETURN(std::unique_ptr<ft::RangeTrainer> trainer,
+                      ft::RangeTrainer::create(model, {0, model->layer_count()}, options, &pool));
   std::vector<ft::LayerState> states;
   for (int layer = 0; layer < model->layer_count(); ++layer) {
     states.push_back(
@@ -78,8 +77,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: training_step MODEL.onnx BATCH THREADS STEPS\n");
     return 2;
   }
-  const ft::Status status = run(argv[1], std::atoll(argv[2]), std::atoi(argv[3]),
-                                std::atoi(argv[4]));
+  const ft::Status status =
+      run(argv[1], std::atoll(argv[2]), std::atoi(argv[3]), std::atoi(argv[4]));
   if (!status.ok()) std::fprintf(stderr, "training_step: %s\n", status.message().c_str());
   return static_cast<int>(status.code());
 }

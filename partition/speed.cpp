@@ -47,9 +47,7 @@ void Speed::add(double times, double load) {
   if (now > times_ || !elastic_ || this->load() >= kLoaded) times_ = now;
 }
 
-double Speed::seen() const {
-  return changed_ || samples_.size() >= kSamplesMin ? mean() : times_;
-}
+double Speed::seen() const { return changed_ || samples_.size() >= kSamplesMin ? mean() : times_; }
 
 // Without the least and the greatest: one outlier changes nothing.
 double Speed::mean() const {
