@@ -35,6 +35,7 @@ ConstBufferPtr make_data(const TensorType& type) {
 
 std::vector<ConstBufferPtr> make_data(const Model& model, const std::vector<ValueId>& ids) {
   std::vector<ConstBufferPtr> data;
+  data.reserve(ids.size());
   for (const ValueId id : ids) data.push_back(make_data(model.value(id).type));
   return data;
 }

@@ -14,6 +14,7 @@ constexpr TimeUs kProbeUs = 300 * kMillisecondUs;
 Result<ModelSizes> sizes_of(const Model& model, const TrainerOptions& options) {
   ModelSizes sizes;
   std::vector<LayerLayout> layouts;
+  layouts.reserve(model.layers.size());
   for (int layer = 0; layer < model.layer_count(); ++layer) {
     layouts.push_back(layer_layout(model, layer, options.optimizer));
   }

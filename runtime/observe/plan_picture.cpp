@@ -1,6 +1,7 @@
 #include "runtime/observe/plan_picture.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "runtime/base/status.h"
 
@@ -11,7 +12,7 @@ constexpr int kBarCells = 24;
 constexpr size_t kNameColumnsMax = 24;
 
 std::string bar_of(double part) {
-  const int cells = std::clamp(static_cast<int>(part * kBarCells + 0.5), 0, kBarCells);
+  const int cells = std::clamp(static_cast<int>(std::lround(part * kBarCells)), 0, kBarCells);
   return std::string(static_cast<size_t>(cells), '#') +
          std::string(static_cast<size_t>(kBarCells - cells), '.');
 }

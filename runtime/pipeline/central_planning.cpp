@@ -88,10 +88,10 @@ void Central::on_measured(PeerId from, const net::Measured& measured) {
   } else if (measured.times() > 0) {
     const double before = device.speed.times();
     device.speed.measured(static_cast<double>(measured.times()), measured.elastic());
+    if (device.speed.take_shift()) speeds_shifted_ = true;
+    const bool faster = device.speed.times() < kFaster * before;
     TimeUs& wait = device.measure_again_wait;
-    wait = device.speed.times() < 0.9 * before
-               ? kAgainWaitMinUs
-               : std::clamp(2 * wait, kAgainWaitMinUs, kAgainWaitMaxUs);
+    wait = faster ? kAgainWaitMinUs : std::clamp(2 * wait, kAgainWaitMinUs, kAgainWaitMaxUs);
     device.measure_again_at = now_ + wait;
   }
   if (phase_ == Phase::kMeasuring && !must_measure()) {
