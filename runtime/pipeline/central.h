@@ -188,7 +188,7 @@ class Central {
   LinkCost link_cost(PeerId from, PeerId to) const;
   void note_speed(Device* device, PeerId peer, const net::Progress& progress);
   void maybe_repartition();
-  bool pays(double batch_us, double better_us) const;
+  bool pays(double batch_us, const Plan& plan) const;
   void check_prediction();
   double images_per_second(double batch_us) const;
 

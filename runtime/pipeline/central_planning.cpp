@@ -19,6 +19,9 @@ constexpr double kFaster = 0.9;
 constexpr double kGainMax = 0.5;
 constexpr TimeUs kCalmUs = 60 * kSecondUs;
 constexpr TimeUs kMoveUs = 300 * kMillisecondUs;  // until one was seen
+// A device that is left out can hardly show that it was the moment that was bad, and not the device
+// or its links: such a plan must save more.
+constexpr TimeUs kLeaveOutUs = kSecondUs;
 // What a process needs besides ranges: code, libraries, buffers of messages.
 constexpr int64_t kProcessBytes = 24 << 20;
 // A plan's prediction is compared with that many batches.
@@ -249,10 +252,12 @@ void Central::note_speed(Device* device, PeerId peer, const net::Progress& progr
 
 // Whether the batches that are left make up for the move: the pipeline runs empty, layers travel,
 // it fills again.
-bool Central::pays(double batch_us, double better_us) const {
-  if (better_us > batch_us * (1 - gain_wanted_)) return false;
-  const double saved_us = (batch_us - better_us) * static_cast<double>(batches_ - next_batch_);
-  const double cost_us = static_cast<double>(last_move_us_ > 0 ? last_move_us_ : kMoveUs) +
+bool Central::pays(double batch_us, const Plan& plan) const {
+  if (plan.batch_us > batch_us * (1 - gain_wanted_)) return false;
+  const double saved_us = (batch_us - plan.batch_us) * static_cast<double>(batches_ - next_batch_);
+  const TimeUs move_us = last_move_us_ > 0 ? last_move_us_ : kMoveUs;
+  const bool leaves_out = plan.stages.size() < stages_.size();
+  const double cost_us = static_cast<double>(leaves_out ? kLeaveOutUs : move_us) +
                          2 * batch_us * static_cast<double>(stages_.size());
   return saved_us > options_.repartition.pays * cost_us;
 }
@@ -273,7 +278,7 @@ void Central::maybe_repartition() {
   const double batch_us = predict_now(request, devices);
   if (batch_us <= 0) return;
   const Result<Plan> plan = make_plan(request);
-  if (!plan.ok() || !pays(batch_us, plan->batch_us)) return;
+  if (!plan.ok() || !pays(batch_us, *plan)) return;
   gain_wanted_ = std::min(2 * gain_wanted_, kGainMax);
   calm_at_ = now_ + kCalmUs;
   drain("repartition");

@@ -410,7 +410,7 @@ void Central::resume() {
   report.replayed = replayed;
   report.moved_bytes = moved_bytes_;
   report.phases = phases_;
-  last_move_us_ = phases_.move_us + phases_.resume_us;
+  if (reason_ == "repartition") last_move_us_ = phases_.move_us + phases_.resume_us;
   report.plan = plan_;
   const std::string& numerics = members_.at(first_stage()).numerics;
   for (const DeviceReport& stage : stages_) {
