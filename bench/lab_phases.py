@@ -86,11 +86,9 @@ def steady_batches(phase, warm_up, drained, measure):
 
 
 def between(usage, begin, end):
-    """The samples nearest to the ends of that window."""
-    if not usage:
-        return None, None
-    near = [min(usage, key=lambda each, at=at: abs(each[0] - at)) for at in (begin, end)]
-    return near if near[1][0] > near[0][0] else (None, None)
+    """The first and the last sample within that window: a device that ended later is in both."""
+    inside = [each for each in usage if begin <= each[0] <= end]
+    return (inside[0], inside[-1]) if len(inside) > 1 else (None, None)
 
 
 def measure_busy(phase, trace, state, duty, begin, end):

@@ -53,11 +53,15 @@ def solo_lines(results):
 
 
 def reason_text(phases):
-    """How often each reason came in a round."""
+    """How often each reason came in a round, and when in the last one."""
     counts = collections.Counter(event["reason"] for phase in phases
                                  for _, event in phase.reconfigured)
     parts = [f"{count / len(phases):g} {reason}" for reason, count in counts.items()]
-    return ", ".join(parts) or "none"
+    if not parts:
+        return "none"
+    moments = [f"{at - phases[-1].begin_s:.1f} s" for at, _ in phases[-1].reconfigured]
+    when = f"; in the last round after {', '.join(moments)}" if moments else ""
+    return ", ".join(parts) + when
 
 
 def ranges_text(ranges):
