@@ -88,6 +88,7 @@ void Central::on_measured(PeerId from, const net::Measured& measured) {
     device.layer_us.assign(measured.layer_us().begin(), measured.layer_us().end());
     device.speed.measured(1, measured.elastic());
     speeds_shifted_ = true;
+    gain_wanted_ = 0;  // a newcomer is no noise
   } else if (measured.times() > 0) {
     const double before = device.speed.times();
     device.speed.measured(static_cast<double>(measured.times()), measured.elastic());

@@ -242,6 +242,17 @@ TEST_CASE("planning: a device that becomes slow hands over layers, and gets them
   CHECK(cluster.reasons().size() == 3);
 }
 
+TEST_CASE("planning: a newcomer is no noise: many moves before it do not keep layers from it") {
+  Cluster cluster(Cluster::options(2), 2);
+  for (const double times : {10, 1, 10, 1}) {
+    cluster.set_times(3, times);
+    for (int i = 0; i < 200; ++i) cluster.batch();
+  }
+  cluster.join();
+  for (int i = 0; i < 20; ++i) cluster.batch();
+  CHECK(cluster.layers_of(4) == 3);
+}
+
 TEST_CASE("planning: after a loss the others share its layers, or for comparison its neighbour") {
   for (const bool takeover : {false, true}) {
     CAPTURE(takeover);
