@@ -342,7 +342,8 @@ void Stage::on_assign(const net::Assign& assign) {
   }
   // Those known to be out of reach are not watched for it again.
   for (const PeerId peer : unreachable_) peers_.remove(peer);
-  if (has_range()) return fetch(assign);
+  fetch(assign);
+  if (has_range()) return;
   phase_ = Phase::kReady;
   net::Control ready;
   ready.mutable_ready();

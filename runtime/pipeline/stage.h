@@ -51,6 +51,8 @@ class Stage {
   int64_t expected_bytes(PeerId from, const BulkName& name) const;
 
   const SnapshotStore& snapshots() const { return store_; }
+  // 0: it follows no central and holds nothing.
+  uint64_t term() const { return term_; }
 
  private:
   enum class Phase : uint8_t { kJoining, kPaused, kMoving, kReady, kTraining, kFinished };
@@ -102,6 +104,7 @@ class Stage {
   void hold(const SnapshotKey& key, ConstBufferPtr bytes);
   void push(PeerId to, const SnapshotKey& key);
   void fetch(const net::Assign& assign);
+  bool has_all() const;
   void on_fetch_snapshot(PeerId from, const SnapshotKey& key);
   void on_snapshot_arrived(const BulkEvent& event);
   void on_release(const net::Release& release);

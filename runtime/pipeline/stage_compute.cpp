@@ -83,7 +83,7 @@ void Stage::on_bulk(const BulkEvent& event) {
     case BulkKind::kModel:
       model_ = event.bytes;
       model_wanted_ = false;
-      configure_wanted_ = phase_ == Phase::kMoving && fetching_.empty();
+      configure_wanted_ = phase_ == Phase::kMoving && has_all();
       break;
     case BulkKind::kSnapshot:
       on_snapshot_arrived(event);

@@ -51,16 +51,19 @@ void Stage::want_model(PeerId from, const std::string& sha256, int64_t bytes) {
 }
 
 // Asks for what this device lacks: the model file, and layers at the version to resume from.
+// Central's own stage fetches for others, too, with layers of its own or without.
 void Stage::fetch(const net::Assign& assign) {
-  want_model(assign.model_from(), assign.model_sha256(), assign.model_bytes());
+  if (has_range()) want_model(assign.model_from(), assign.model_sha256(), assign.model_bytes());
   for (const net::Fetch& item : assign.fetches()) {
     fetching_[key_of(item.snapshot())] = item;
     net::Control message;
     *message.mutable_fetch_snapshot()->mutable_snapshot() = item.snapshot();
     send(item.from(), std::move(message));
   }
-  configure_wanted_ = !model_wanted_ && fetching_.empty();
+  configure_wanted_ = has_all();
 }
+
+bool Stage::has_all() const { return has_range() && !model_wanted_ && fetching_.empty(); }
 
 // Central's own stage is asked for layers that it fetches itself, on behalf of devices that do not
 // reach each other.
@@ -80,7 +83,7 @@ void Stage::on_snapshot_arrived(const BulkEvent& event) {
     for (const PeerId peer : asked->second) push(peer, key);
     relays_.erase(asked);
   }
-  if (fetching_.erase(key) > 0) configure_wanted_ = !model_wanted_ && fetching_.empty();
+  if (fetching_.erase(key) > 0) configure_wanted_ = has_all();
 }
 
 void Stage::on_release(const net::Release& release) {
