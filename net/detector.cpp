@@ -33,6 +33,7 @@ void FaultDetector::disconnected(PeerId peer, TimeUs now) {
 
 std::vector<FaultDetector::Loss> FaultDetector::tick(TimeUs now) {
   if (last_tick_ >= 0 && now - last_tick_ > options_.failure_timeout_us / 2) {
+    awake_since_ = now;
     for (auto& [peer, watch] : watches_) {
       watch.heard_at = now;
       if (watch.closed_at >= 0) watch.closed_at = now;

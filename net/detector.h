@@ -45,6 +45,8 @@ class FaultDetector {
   // The peers that are lost, ordered by id. Each is reported once and watched no longer. Call it a
   // few times per probe.
   std::vector<Loss> tick(TimeUs now);
+  // Since when this node ticks without having slept: what it waited for before may have come.
+  TimeUs awake_since() const { return awake_since_; }
 
  private:
   struct Watch {
@@ -55,6 +57,7 @@ class FaultDetector {
   FaultDetectorOptions options_;
   std::map<PeerId, Watch> watches_;
   TimeUs last_tick_ = -1;
+  TimeUs awake_since_ = 0;
 };
 
 }  // namespace ft

@@ -21,7 +21,7 @@ Central::Central(const CentralOptions& options)
   device.speed.measured(1, options_.elastic);
   const Restart& restart = options_.restart;
   book_.set_record(restart.record);
-  finished_ = restart.reported;
+  finished_ = restart.finished;
   finished_ever_ = restart.reported;
   evaluated_ = restart.evaluated;
   if (restart.checkpoint >= 0) {

@@ -37,7 +37,8 @@ struct Restart {
   uint64_t term = 0;  // the newest in the journal
   net::Record record;
   int64_t checkpoint = -1;  // the version that the own stage was given from disk
-  int64_t reported = -1;    // the newest batch that was reported, and evaluated cut
+  int64_t finished = -1;    // the newest batch that was reported of the history trained last
+  int64_t reported = -1;    // ... of any, and the newest evaluated cut
   int64_t evaluated = -1;
 };
 
@@ -253,7 +254,7 @@ class Central {
   std::string reason_;
   Phases phases_;
   TimeUs lap_from_ = 0;
-  TimeUs answer_by_ = 0;
+  TimeUs paused_at_ = 0;
   bool waiting_for_layers_ = false;
   std::string waiting_text_;  // what was told
   int64_t moved_bytes_ = 0;

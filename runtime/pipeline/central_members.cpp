@@ -175,12 +175,14 @@ void Central::find_losses() {
   for (const FaultDetector::Loss& loss : detector_.tick(now_)) {
     take(loss.peer, loss.cause, loss.silent_us);
   }
+  const TimeUs awake = detector_.awake_since();
   std::vector<std::pair<PeerId, std::string>> others;
   for (const auto& [peer, device] : members_.all()) {
     if (!device.member || peer == options_.self) continue;
-    if (device.deaf_since >= 0 && now_ - device.deaf_since >= kDeafUs) {
+    if (device.deaf_since >= 0 && now_ - std::max(device.deaf_since, awake) >= kDeafUs) {
       others.emplace_back(peer, "it does not hear central");
-    } else if (phase_ == Phase::kPausing && !device.answered && now_ >= answer_by_) {
+    } else if (phase_ == Phase::kPausing && !device.answered &&
+               now_ - std::max(paused_at_, awake) >= answer_time()) {
       others.emplace_back(peer, "it does not answer");
     }
   }

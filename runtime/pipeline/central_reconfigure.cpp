@@ -77,7 +77,7 @@ void Central::begin(const std::string& reason) {
 
 void Central::pause() {
   phase_ = Phase::kPausing;
-  answer_by_ = now_ + answer_time();
+  paused_at_ = now_;
   members_.begin_term(now_);
   net::Control message;
   message.mutable_pause()->set_central_control_endpoint(options_.control_endpoint);

@@ -74,7 +74,9 @@ TEST_CASE("detector: who was stopped itself condemns nobody") {
   detector.add(8, 0);
   detector.disconnected(8, 0);
   CHECK(detector.tick(kTickUs).empty());
+  CHECK(detector.awake_since() == 0);
   CHECK(detector.tick(10 * kSecondUs).empty());  // asleep for 10 s
+  CHECK(detector.awake_since() == 10 * kSecondUs);
   std::string cause;
   CHECK(lost_at(&detector, 10 * kSecondUs, 12 * kSecondUs, &cause) ==
         10 * kSecondUs + kProbeUs);  // 8: a probe of its own

@@ -144,6 +144,31 @@ TEST_CASE("central: a member that goes on saying Hello does not hear it and is l
   }
 }
 
+TEST_CASE("central: time that it has slept is not held against those who answer") {
+  ft::Central central(options());
+  central.step(hello(2), 0);
+  journaled(&central, 1);
+  central.step(ft::TickEvent{}, 1);
+  const auto loses = [&central](ft::TimeUs now) {
+    for (const ft::Action& action : central.step(ft::TickEvent{}, now)) {
+      const auto* tell = std::get_if<ft::Tell>(&action);
+      if (tell != nullptr && std::holds_alternative<ft::DeviceLostReport>(tell->report))
+        return true;
+    }
+    return false;
+  };
+  CHECK(!loses(60 * ft::kSecondUs));
+  ft::TimeUs lost_at = 60 * ft::kSecondUs;
+  while (!loses(lost_at)) {  // it is alive, and says nothing of what it holds
+    lost_at += 100 * ft::kMillisecondUs;
+    ft::ControlEvent beat = from(2, 0);
+    beat.message.mutable_heartbeat();
+    central.step(beat, lost_at);
+    REQUIRE(lost_at < 80 * ft::kSecondUs);
+  }
+  CHECK(lost_at > 62 * ft::kSecondUs);
+}
+
 TEST_CASE("central: a higher term of its run means that another central has taken over") {
   ft::CentralOptions o = options();
   for (const bool by_hello : {true, false}) {
