@@ -45,6 +45,7 @@ Result<ResumedRun> read_resumed_run(const RunDirectory& directory, const Trainin
   run.restart.term = journal.term;
   run.restart.record = to_record(journal.record);
   run.progress = directory.read_progress();
+  run.restart.finished = run.progress.finished;
   run.restart.reported = run.progress.batch;
   run.restart.evaluated = run.progress.evaluated;
   const std::string path = directory.file("checkpoint.ftc");

@@ -154,14 +154,20 @@ ReportedProgress RunDirectory::read_progress() const {
   std::string line;
   while (std::getline(lines, line)) {
     const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
-    if (!json.is_object() || !json.value("batch", nlohmann::json()).is_number_integer()) continue;
-    const int64_t batch = json["batch"].get<int64_t>();
+    if (!json.is_object()) continue;
+    const nlohmann::json kind = json.value("event", nlohmann::json());
+    const char* at = kind == "reconfigured" ? "resume_batch" : "batch";
+    if (!json.value(at, nlohmann::json()).is_number_integer()) continue;
+    const int64_t batch = json[at].get<int64_t>();
     const auto number = [&json](const char* key) {
       const nlohmann::json value = json.value(key, nlohmann::json());
       return value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
     };
-    const nlohmann::json kind = json.value("event", nlohmann::json());
-    if (kind == "batch" && batch >= progress.batch) {
+    if (kind == "reconfigured") {
+      progress.finished = batch - 1;
+    } else if (kind == "batch") {
+      progress.finished = batch;
+      if (batch < progress.batch) continue;
       progress.batch = batch;
       progress.loss = number("loss");
     } else if (kind == "evaluated" && batch >= progress.evaluated) {

@@ -38,6 +38,8 @@ struct Journal {
 // What the events say of a run: the newest batch and the newest evaluation that were reported.
 struct ReportedProgress {
   int64_t batch = -1;
+  int64_t finished = -1;  // the newest batch of the history trained last; below `batch` after a
+                          // rollback
   double loss = 0;
   int64_t evaluated = -1;  // the cut's version
   int64_t epoch = 0;

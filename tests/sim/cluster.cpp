@@ -224,24 +224,40 @@ void Cluster::leads(const Process& central) {
   }
 }
 
-// Two centrals have taken the same term. They cannot know of each other while no stage that follows
-// one of them is there for the other.
+// Whether a stage that follows the other central is there for this one.
+bool Cluster::hears_of(PeerId central, PeerId other) const {
+  const auto follows = [&](const auto& process) {
+    return process->is_running() && !process->is_paused() && process->central() == other;
+  };
+  for (const auto& process : processes_) {
+    if (process->self() != central || !process->is_running()) continue;
+    for (const auto& stage : processes_) {
+      if (follows(stage) && process->contacts().count(stage->self()) != 0) return true;
+    }
+  }
+  return false;
+}
+
+// Two centrals that cannot know of each other.
+bool Cluster::are_apart(PeerId first, PeerId second) const {
+  return may_be_refused() && !hears_of(first, second) && !hears_of(second, first);
+}
+
+// Two centrals each have a part of the stages, and wait for the rest.
+bool Cluster::has_centrals_apart() const {
+  std::vector<PeerId> centrals;
+  for (const auto& process : processes_) {
+    if (!process->is_central() || !process->is_running() || process->has_ended()) continue;
+    centrals.push_back(process->self());
+  }
+  return centrals.size() == 2 && are_apart(centrals[0], centrals[1]);
+}
+
+// Two centrals have taken the same term.
 void Cluster::check_contested() {
   const auto [first, second] = all_.ownership.contested();
   if (first == 0) return;
-  const auto knows = [this](PeerId central, PeerId other) {
-    const auto follows = [&](const auto& process) {
-      return process->is_running() && !process->is_paused() && process->central() == other;
-    };
-    for (const auto& process : processes_) {
-      if (process->self() != central || !process->is_running()) continue;
-      for (const auto& stage : processes_) {
-        if (follows(stage) && process->contacts().count(stage->self()) != 0) return true;
-      }
-    }
-    return false;
-  };
-  if (may_be_refused() && !knows(first, second) && !knows(second, first)) {
+  if (are_apart(first, second)) {
     split_ = true;
   } else {
     all_.violations.add("a layer with two owners in a term, from two centrals");
@@ -305,7 +321,9 @@ bool Cluster::is_over() {
   // An empty disk, and nobody who knows of the run.
   const bool unknown = disk_->run == RunId{} && since > kWaitingUs && !has_state();
   if (unknown) result_.end = RunResult::End::kWaiting;
-  if (since > kLivenessUs) {
+  if (since > kLivenessUs && has_centrals_apart()) {
+    result_.end = RunResult::End::kSplit;
+  } else if (since > kLivenessUs) {
     all_.violations.add(has_state() ? "the run does not finish, though its state exists"
                                     : "the run does not finish, and central does not say why");
   }

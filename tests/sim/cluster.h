@@ -85,6 +85,9 @@ class Cluster {
   bool is_over();
   void find_winner();
   void restart_refused();
+  bool hears_of(PeerId central, PeerId other) const;
+  bool are_apart(PeerId first, PeerId second) const;
+  bool has_centrals_apart() const;
   void check_contested();
   // Of one lost directory the stages know enough; of two, or of two centrals at a time, perhaps
   // not.

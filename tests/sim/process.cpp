@@ -163,6 +163,7 @@ void Process::settle() {
   if (core_ == nullptr) return;
   if (net_->unread > 0) net_->wake();
   all_.plant->on_settled(*this);
+  if (core_->stage()->term() == 0) tasks_.forgot();
   show_held();
   if (!core_->is_finished() || status_known_) return;
   status_known_ = true;

@@ -65,18 +65,21 @@ void ReportChecker::evaluated(const EvaluatedReport& report) {
 }
 
 void ReportChecker::forget() {
+  next_ = 0;
   newest_ = -1;
   losses_.clear();
   evaluations_.clear();
   for (const Report& report : disk_.events) {
-    if (const auto* done = std::get_if<BatchReport>(&report)) {
+    if (const auto* reconfigured = std::get_if<ReconfiguredReport>(&report)) {
+      next_ = reconfigured->resume_batch;
+    } else if (const auto* done = std::get_if<BatchReport>(&report)) {
+      next_ = done->batch + 1;
       newest_ = std::max(newest_, done->batch);
       losses_[done->batch] = done->loss;
     } else if (const auto* evaluation = std::get_if<EvaluatedReport>(&report)) {
       evaluations_.emplace(evaluation->version, *evaluation);
     }
   }
-  next_ = newest_ + 1;
 }
 
 void ReportChecker::finished(const Outcome& outcome) {

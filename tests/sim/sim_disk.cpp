@@ -17,7 +17,10 @@ Restart SimDisk::restart() const {
   restart.record = record();
   restart.checkpoint = checkpoint_version();
   for (const Report& report : events) {
-    if (const auto* batch = std::get_if<BatchReport>(&report)) {
+    if (const auto* reconfigured = std::get_if<ReconfiguredReport>(&report)) {
+      restart.finished = reconfigured->resume_batch - 1;
+    } else if (const auto* batch = std::get_if<BatchReport>(&report)) {
+      restart.finished = batch->batch;
       restart.reported = std::max(restart.reported, batch->batch);
     } else if (const auto* evaluated = std::get_if<EvaluatedReport>(&report)) {
       restart.evaluated = std::max(restart.evaluated, evaluated->version);

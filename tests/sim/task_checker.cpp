@@ -8,14 +8,16 @@ namespace ft::sim {
 
 bool Ownership::own(uint64_t term, int layer, uint64_t process, PeerId central) {
   Owner& owner = owners_.emplace(std::pair(term, layer), Owner{process, central}).first->second;
-  if (dead_centrals_.count(owner.process) != 0) {
+  const bool other = owner.central != central;
+  const bool dead = dead_centrals_.count(owner.process) != 0;
+  if (other && !dead && owner.process != process) contested_ = {owner.central, central};
+  if (other || dead) {
     owner = {process, central};
     std::erase_if(steps_, [&](const auto& entry) {
       return std::get<0>(entry.first) == term && std::get<1>(entry.first) == layer;
     });
   }
-  if (owner.process != process && owner.central != central) contested_ = {owner.central, central};
-  return owner.process == process || owner.central != central;
+  return owner.process == process;
 }
 
 void TaskChecker::require(bool holds, const char* what, const Task& task) {

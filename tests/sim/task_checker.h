@@ -59,6 +59,8 @@ class TaskChecker {
 
   void started(const Task& task);
   void ended() { running_ = false; }
+  // The process holds nothing of a run any more: any central may have it, in any term.
+  void forgot() { term_ = 0; }
 
  private:
   void configured(const Task& task);

@@ -55,6 +55,7 @@ TEST_CASE("run directory: a run that goes on knows what was reported") {
          {R"({"event":"batch","batch":3,"loss":0.5,"accuracy":0.25})",
           R"({"event":"evaluated","epoch":0,"batch":3,"accuracy":0.75,"loss":0.6})",
           R"({"event":"batch","batch":4,"loss":null})",
+          R"({"event":"reconfigured","reason":"failure","resume_batch":2})",
           R"({"event":"batch","batch":2,"loss":9,"replayed":true})", R"({"event":"batch","ba)"}) {
       REQUIRE((*made)->append_event(line).ok());
     }
@@ -65,6 +66,7 @@ TEST_CASE("run directory: a run that goes on knows what was reported") {
   CHECK(!ft::RunDirectory::resume(path).ok());  // it is locked
   const ft::ReportedProgress progress = (*again)->read_progress();
   CHECK(progress.batch == 4);
+  CHECK(progress.finished == 2);
   CHECK(progress.evaluated == 3);
   CHECK(progress.accuracy == 0.75);
   const auto fresh = ft::RunDirectory::resume(directory.path() + "/empty");
