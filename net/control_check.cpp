@@ -38,6 +38,9 @@ class Checker {
     count(values.size(), kLayersMax, what);
     for (const float value : values) require(std::isfinite(value) && value >= 0, what);
   }
+  void share(float value, const char* what) {
+    require(std::isfinite(value) && value >= 0 && value <= 1, what);
+  }
   void snapshot(const net::SnapshotName& value, const char* what) {
     require(0 <= value.layer() && value.layer() < kLayersMax && value.version() >= -1, what);
   }
@@ -103,6 +106,7 @@ void Checker::check(const net::Inventory& inventory) {
   if (inventory.has_training()) check(inventory.training());
   natural(inventory.checkpoint_batches(), "Inventory.checkpoint_batches");
   times(inventory.layer_us(), "Inventory.layer_us");
+  share(inventory.cpu_share(), "Inventory.cpu_share");
 }
 
 void Checker::check(const net::Measure& measure) {
@@ -116,6 +120,7 @@ void Checker::check(const net::Measure& measure) {
 void Checker::check(const net::Measured& measured) {
   times(measured.layer_us(), "Measured.layer_us");
   require(std::isfinite(measured.times()) && measured.times() >= 0, "Measured.times");
+  share(measured.cpu_share(), "Measured.cpu_share");
 }
 
 // A stage divides by these numbers.
@@ -196,6 +201,8 @@ void Checker::check(const net::Progress& progress) {
   natural(progress.busy_us(), "Progress.busy_us");
   natural(progress.train_us(), "Progress.train_us");
   natural(progress.snapshot_us(), "Progress.snapshot_us");
+  natural(progress.train_cpu_us(), "Progress.train_cpu_us");
+  natural(progress.cpu_us(), "Progress.cpu_us");
 }
 
 void Checker::check(const net::Heartbeat& heartbeat) {

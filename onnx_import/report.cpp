@@ -110,8 +110,9 @@ std::string render_text(const ModelReport& report, const std::string& model_name
   for (const LayerReport& layer : report.layers) width = std::max(width, layer.name.size());
   width = std::min<size_t>(width, 60);
   const int columns = static_cast<int>(width);
-  text += format("%5s  %-*s %12s %10s %11s %11s  %s\n", "layer", columns, "name", "parameters",
-                 "FLOP", "cut after", "gradients", "ops");
+  text += format("%5s  %-*s %12s %10s %11s %11s%s  %s\n", "layer", columns, "name", "parameters",
+                 "FLOP", "cut after", "gradients",
+                 report.measured ? "   time here       state       stash" : "", "ops");
   for (size_t i = 0; i < report.layers.size(); ++i) {
     const LayerReport& layer = report.layers[i];
     // The end of a name tells more than its start.
@@ -119,11 +120,17 @@ std::string render_text(const ModelReport& report, const std::string& model_name
                                  ? layer.name
                                  : ".." + layer.name.substr(layer.name.size() - width + 2);
     const bool has_cut = i < report.cuts.size();
-    text += format("%5zu  %-*s %12lld %10s %11s %11s  %s\n", i, columns, name.c_str(),
+    std::string measured;
+    if (report.measured) {
+      measured =
+          format(" %8.0f us %11s %11s", layer.time_us, human_bytes(layer.state_bytes).c_str(),
+                 human_bytes(layer.stash_bytes).c_str());
+    }
+    text += format("%5zu  %-*s %12lld %10s %11s %11s%s  %s\n", i, columns, name.c_str(),
                    static_cast<long long>(layer.parameter_count), human_flops(layer.flops).c_str(),
                    has_cut ? human_bytes(report.cuts[i].forward_bytes).c_str() : "-",
                    has_cut ? human_bytes(report.cuts[i].gradient_bytes).c_str() : "-",
-                   join(layer.ops).c_str());
+                   measured.c_str(), join(layer.ops).c_str());
   }
   return text;
 }
@@ -146,6 +153,11 @@ std::string render_json(const ModelReport& report, const std::string& model_name
                               {"statistic_bytes", layer.statistic_bytes},
                               {"output_bytes", layer.output_bytes},
                               {"flops", layer.flops}});
+    if (!report.measured) continue;
+    json["layers"].back().update({{"time_us", layer.time_us},
+                                  {"state_bytes", layer.state_bytes},
+                                  {"stash_bytes", layer.stash_bytes},
+                                  {"work_bytes", layer.work_bytes}});
   }
   json["cuts"] = nlohmann::ordered_json::array();
   for (const CutReport& cut : report.cuts) {

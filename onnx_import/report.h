@@ -7,7 +7,9 @@
 //     "model": string, as given        "opset": of the file        "batch": rows
 //     "parameters": count              "flops": forward, of one batch (double)
 //     "layers": [{"index", "name": string, "ops": [string], "parameters": count,
-//                 "parameter_bytes", "statistic_bytes", "output_bytes", "flops": double}],
+//                 "parameter_bytes", "statistic_bytes", "output_bytes", "flops": double,
+//                 and if it was measured "time_us": double, "state_bytes", "stash_bytes",
+//                 "work_bytes"}],
 //     "cuts": [{"before_layer", "forward_bytes", "gradient_bytes", "values": [string]}],
 //     "unsupported": [{"node": string, "op": string, "message": string}]
 //   }
@@ -30,6 +32,11 @@ struct LayerReport {
   int64_t statistic_bytes = 0;
   int64_t output_bytes = 0;  // of all activations it makes, for one batch
   double flops = 0;          // of one forward pass over the batch
+  // What a planner sees, if it was measured; filled by the caller.
+  double time_us = 0;  // forward, backward and step of one batch
+  int64_t state_bytes = 0;
+  int64_t stash_bytes = 0;
+  int64_t work_bytes = 0;
 };
 
 struct CutReport {
@@ -49,6 +56,7 @@ struct ModelReport {
   std::vector<LayerReport> layers;
   std::vector<CutReport> cuts;
   std::vector<ImportProblem> unsupported;  // filled by the caller
+  bool measured = false;
 };
 
 ModelReport make_report(const Model& model);

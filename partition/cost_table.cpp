@@ -18,6 +18,7 @@ CostTable::CostTable(const PlanRequest& request)
   std::vector<double> fastest(index(layers_), kNever);
   for (const DeviceCost& device : request.devices) {
     FT_CHECK(device.layer_us.size() == request.layers.size());
+    FT_CHECK(std::isfinite(device.besides_us) && device.besides_us >= 0);
     std::vector<double> before(index(layers_) + 1, 0.0);
     for (size_t i = 0; i < fastest.size(); ++i) {
       FT_CHECK(std::isfinite(device.layer_us[i]) && device.layer_us[i] >= 0);
@@ -42,13 +43,15 @@ CostTable::CostTable(const PlanRequest& request)
 
 double CostTable::compute_us(int device, const LayerRange& range) const {
   const std::vector<double>& us = before(device);
-  return us[index(range.last)] - us[index(range.first)];
+  return us[index(range.last)] - us[index(range.first)] + besides_us(device);
 }
 
 double CostTable::rounding_us() const {
   constexpr double kRounding = 1e-12;  // some thousand additions of 2^-53 each
   double longest = 0;
-  for (const std::vector<double>& before : before_) longest = std::max(longest, before.back());
+  for (int i = 0; i < devices_; ++i) {
+    longest = std::max(longest, before(i).back() + besides_us(i));
+  }
   return kRounding * longest;
 }
 

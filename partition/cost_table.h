@@ -31,6 +31,8 @@ class CostTable {
 
   // us of the layers before each cut on this device: layers + 1 values.
   const std::vector<double>& before(int device) const { return before_[index(device)]; }
+  // And besides those, for any range.
+  double besides_us(int device) const { return request_.devices[index(device)].besides_us; }
   double compute_us(int device, const LayerRange& range) const;
 
   // The same with each layer on the device that runs it fastest, and how fast a device is at best

@@ -19,7 +19,6 @@ constexpr double kNothing = -kNever;
 // `stages` stages and may begin at layer i with the latency left[i].
 std::vector<double> SubsetSearch::left_behind(int device, int stages,
                                               const std::vector<double>& left) const {
-  const std::vector<double>& before = table_->before(device);
   const std::vector<int>& range_end = table_->range_end(device, stages);
   std::vector<double> behind(left.size(), kNothing);
   for (int i = 0; i < layers_; ++i) {
@@ -27,7 +26,7 @@ std::vector<double> SubsetSearch::left_behind(int device, int stages,
     if (!table_->request().sync) latency = std::min(latency, stages * limit_us_);
     if (latency == kNothing) continue;
     for (int j = i + 1; j <= range_end[static_cast<size_t>(i)]; ++j) {
-      const double us = before[static_cast<size_t>(j)] - before[static_cast<size_t>(i)];
+      const double us = table_->compute_us(device, {i, j});
       if (us > limit_us_) break;
       behind[static_cast<size_t>(j)] = std::max(behind[static_cast<size_t>(j)], latency - us);
     }

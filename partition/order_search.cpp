@@ -30,6 +30,7 @@ double OrderSearch::probe(double limit_us, double latency_us_max) {
     FrontStage stage;
     stage.before_us = table_->before(order_[s]).data();
     stage.range_end = table_->range_end(order_[s], stages).data();
+    stage.besides_us = table_->besides_us(order_[s]);
     stage.limit_us = limit_us;
     stage.latency_us_max = sync ? kNoLimit : stages * limit_us;
     stage.ahead_us = ahead_us_.data();
@@ -44,8 +45,9 @@ double OrderSearch::probe(double limit_us, double latency_us_max) {
 
 CutSpan OrderSearch::collect_key(size_t stage) {
   const double* before = table_->before(order_[stage]).data();
+  const double besides = table_->besides_us(order_[stage]);
   if (stage + 1 == order_.size()) {  // behind the last stage is nothing
-    key_[static_cast<size_t>(layers_)] = before[layers_];
+    key_[static_cast<size_t>(layers_)] = before[layers_] + besides;
     return {layers_, layers_};
   }
   const LinkTimes& link = table_->link(order_[stage], order_[stage + 1]);
@@ -55,7 +57,8 @@ CutSpan OrderSearch::collect_key(size_t stage) {
   const double limit = limit_us_;
   const CutSpan keys{std::max(span_[stage + 1].first, 1), span_[stage + 1].last};
   for (int j = keys.first; j <= keys.last; ++j) {
-    key_[static_cast<size_t>(j)] = peak[j] <= limit ? suffix[j] + sum[j] + before[j] : kNever;
+    key_[static_cast<size_t>(j)] =
+        peak[j] <= limit ? suffix[j] + sum[j] + before[j] + besides : kNever;
   }
   return keys;
 }
@@ -65,13 +68,12 @@ std::vector<LayerRange> OrderSearch::ranges() {
   int first = 0;
   for (size_t s = 0; s < order_.size(); ++s) {
     const CutSpan keys = collect_key(s);
-    const std::vector<double>& before = table_->before(order_[s]);
     const int end = table_->range_end(
         order_[s], static_cast<int>(order_.size() - s))[static_cast<size_t>(first)];
     int best = -1;
     for (int j = std::max(keys.first, first + 1); j <= std::min(keys.last, end); ++j) {
       const size_t at = static_cast<size_t>(j);
-      if (before[at] - before[static_cast<size_t>(first)] > limit_us_) break;
+      if (table_->compute_us(order_[s], {first, j}) > limit_us_) break;
       if (key_[at] < kNever && (best < 0 || key_[at] < key_[static_cast<size_t>(best)])) best = j;
     }
     FT_CHECK(best > 0);

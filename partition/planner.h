@@ -5,8 +5,8 @@
 // kPlanTolerance, up to kExactDevices devices and kExactLayers layers; beyond that see planner.cpp.
 //
 // The model of a pipeline of S stages (DESIGN 3). A micro-batch costs stage s c_s of compute (its
-// layers, forward and backward) and each cut f of forward and b of backward transfer; compute and
-// transfers overlap, and both directions of a link are independent.
+// layers, forward and backward, and what comes besides), and each cut f of forward and b of
+// backward transfer; compute and transfers overlap, and both directions of a link are independent.
 //   async: one batch in every `period`, the greatest of
 //     - c_s of each stage, f and b of each cut;
 //     - (c_s + f_s + b_s + c_{s+1} + ... + c_{S-1}) / (S - s) for each s: a stage has at most S - s
@@ -50,6 +50,7 @@ struct DeviceCost {
   std::string name;
   // Of each layer: forward, backward and its share of the step, for one micro-batch. Finite.
   std::vector<double> layer_us;
+  double besides_us = 0;  // what a micro-batch costs a device besides its layers, if it has any
   int64_t memory_bytes = std::numeric_limits<int64_t>::max();  // for ranges, all else deducted
 };
 

@@ -59,6 +59,7 @@ Plan predict(const PlanRequest& request, const std::vector<int>& devices,
     stage.range = ranges[static_cast<size_t>(s)];
     FT_CHECK(stage.range.count() > 0);
     const DeviceCost& device = request.devices[static_cast<size_t>(stage.device)];
+    stage.compute_us = device.besides_us;
     for (int i = stage.range.first; i < stage.range.last; ++i) {
       stage.compute_us += device.layer_us[static_cast<size_t>(i)];
     }

@@ -10,20 +10,28 @@ namespace {
 
 constexpr size_t kSamples = 32;
 // Fewer say nothing, but for a change.
-constexpr size_t kSamplesMin = 8;
+constexpr size_t kSamplesMin = 16;
 // So many samples in a row that are that far off are a change, not noise: older ones are forgotten.
 constexpr size_t kRun = 4;
 constexpr double kOff = 1.5;
 constexpr double kLoaded = 0.8;
 constexpr double kFaster = 0.85;
+constexpr double kUnexplained = 1.25;
 constexpr double kShift = 1.25;
+constexpr double kShareMin = 1e-3;
 
 }  // namespace
 
-void Speed::measured(double times, bool elastic) {
+void Speed::measured(double share) {
+  share_ = share > 0 ? std::max(share, kShareMin) : 1;
+  besides_us_ = 0;
+  measured_again(1, share_);
+}
+
+void Speed::measured_again(double times, double share) {
   forget_batches();
-  times_ = times;
-  elastic_ = elastic;
+  times_ = level_ = times;
+  elastic_ = share > 0 && share < kElasticShare;
 }
 
 void Speed::forget_batches() {
@@ -31,41 +39,55 @@ void Speed::forget_batches() {
   changed_ = false;
 }
 
-void Speed::add(double times, double load) {
-  samples_.push_back({times, load});
+void Speed::add(const BatchTimes& batch) {
+  Sample sample;
+  sample.wall = batch.wall_us / batch.expected_us;
+  sample.cpu = batch.cpu_us / share_ / batch.expected_us;
+  sample.besides = batch.besides_us / share_ / batch.expected_us;
+  sample.besides_us = batch.besides_us / share_;
+  sample.load = batch.load;
+  samples_.push_back(sample);
   if (samples_.size() > kSamples) samples_.pop_front();
   if (samples_.size() < kRun) return;
   const auto newest = samples_.end() - static_cast<std::ptrdiff_t>(kRun);
   const auto all_off = [&](bool slower) {
-    return std::all_of(newest, samples_.end(), [&](const Sample& sample) {
-      return slower ? sample.times > kOff * times_ : sample.times < times_ / kOff;
+    return std::all_of(newest, samples_.end(), [&](const Sample& other) {
+      return slower ? other.wall > kOff * times_ : other.wall < times_ / kOff;
     });
   };
-  changed_ = all_off(true) || all_off(false);
+  changed_ = all_off(true) || (!elastic_ && all_off(false));
   if (changed_) samples_.erase(samples_.begin(), newest);
-  const double now = seen();
-  if (now > times_ || !elastic_ || this->load() >= kLoaded) times_ = now;
+  if (tells()) estimate();
 }
 
-double Speed::seen() const { return changed_ || samples_.size() >= kSamplesMin ? mean() : times_; }
+bool Speed::tells() const { return changed_ || samples_.size() >= kSamplesMin; }
+
+void Speed::estimate() {
+  times_ = mean(&Sample::wall);
+  besides_us_ = mean(&Sample::besides_us);
+  const double taken = mean(&Sample::cpu) + mean(&Sample::besides);
+  if (!elastic_ || taken <= 0) return;
+  const double level = times_ / taken;
+  const bool loaded = mean(&Sample::load) >= kLoaded;
+  if (loaded || level > kUnexplained * level_) level_ = level;
+  times_ = level_ * mean(&Sample::cpu);
+}
 
 // Without the least and the greatest: one outlier changes nothing.
-double Speed::mean() const {
+double Speed::mean(double Sample::*what) const {
   std::vector<double> sorted;
-  for (const Sample& sample : samples_) sorted.push_back(sample.times);
+  for (const Sample& sample : samples_) sorted.push_back(sample.*what);
   std::sort(sorted.begin(), sorted.end());
   double sum = 0;
   for (size_t i = 1; i + 1 < sorted.size(); ++i) sum += sorted[i];
   return sum / static_cast<double>(sorted.size() - 2);
 }
 
-double Speed::load() const {
-  double sum = 0;
-  for (const Sample& sample : samples_) sum += sample.load;
-  return sum / static_cast<double>(samples_.size());
+bool Speed::looks_faster() const {
+  if (!elastic_ || !tells()) return false;
+  const double taken = mean(&Sample::cpu) + mean(&Sample::besides);
+  return mean(&Sample::wall) < kFaster * level_ * taken;
 }
-
-bool Speed::looks_faster() const { return seen() < kFaster * times_; }
 
 bool Speed::take_shift() {
   const double ratio = times_ / told_;

@@ -3,9 +3,12 @@
 // Speed: how many times longer than when it was measured a device's work takes now, estimated from
 // the batches it trains. Pure.
 //
-// A device that must share its CPU (a quota, other programs, a slow clock when hot) looks fast
-// while it has little to do. So an elastic device is believed to be faster than before only when
-// it was busy all the time, or was measured again under load.
+// A device that has its CPU to itself takes for its tasks what the clock says. One that must share
+// it (a quota, other programs) is elastic: it takes its pauses when it likes, and looks fast while
+// it has little to do. What it costs there is CPU time, that of its transport included, over the
+// share that it gets. The share is known from a measurement under load; that it has become smaller
+// shows in tasks that take longer than their CPU time explains, that it has become greater only
+// when the device is busy all the time, or is measured again.
 
 #include <algorithm>
 #include <deque>
@@ -20,35 +23,53 @@ inline double cpu_share(double cpu_us, double wall_us) {
   return wall_us > 0 && cpu_us > 0 ? std::min(cpu_us / wall_us, 1.0) : 1.0;
 }
 
+// One batch of a device.
+struct BatchTimes {
+  double expected_us = 1;  // by the first measurement
+  double wall_us = 1;      // of its tasks
+  double cpu_us = 0;       // of its tasks, for each thread
+  double besides_us = 0;   // CPU time that the process took besides
+  double load = 1;         // part of the time that it was busy, 0 .. 1
+};
+
 class Speed {
  public:
-  // Measured under load: `times` as long as at first. `elastic`: it did not have its CPU to itself.
-  void measured(double times, bool elastic);
-  // One batch took `times` as long; the device was busy for `load` (0 .. 1) of the time.
-  void add(double times, double load);
+  // The first measurement, with what share of its CPU; 0: not known, all of it.
+  void measured(double share);
+  // A later one under load: the same work takes `times` as long as at first.
+  void measured_again(double times, double share);
+  void add(const BatchTimes& batch);
   // Its work is another one from now on: what was seen so far stays, but does not mix.
   void forget_batches();
 
   double times() const { return times_; }
-  // What the last batches say, were they believed; times() when there are too few.
-  double seen() const;
+  // What a batch costs an elastic device besides its layers.
+  double besides_us() const { return elastic_ ? besides_us_ * level_ : 0; }
   // Seems faster than believed: to be measured again.
   bool looks_faster() const;
   // The estimate has changed by more than noise since the last call.
   bool take_shift();
 
  private:
+  // In multiples of what was measured first, CPU time over the share of then.
   struct Sample {
-    double times = 1;
+    double wall = 1;
+    double cpu = 1;
+    double besides = 0;
+    double besides_us = 0;
     double load = 1;
   };
-  double mean() const;
-  double load() const;
+  bool tells() const;
+  double mean(double Sample::*what) const;
+  void estimate();
 
   std::deque<Sample> samples_;
   bool changed_ = false;  // the last few are far off
   double times_ = 1;
-  double told_ = 1;  // at the last shift
+  double besides_us_ = 0;
+  double told_ = 1;   // at the last shift
+  double share_ = 1;  // when it was measured first
+  double level_ = 1;  // how many times longer its CPU time takes than then
   bool elastic_ = false;
 };
 

@@ -28,7 +28,8 @@ void SubsetSearch::make_ahead() {
       double fastest = kNever;
       for (int device = 0; device < devices_; ++device) {
         if ((set >> device & 1) != 0) continue;
-        fastest = std::min(fastest, table_->compute_us(device, {i, i + 1}));
+        const double us = table_->compute_us(device, {i, i + 1}) - table_->besides_us(device);
+        fastest = std::min(fastest, us);
       }
       ahead[i + 1] = ahead[i] + fastest;
     }
@@ -72,6 +73,7 @@ void SubsetSearch::extend(Set set, int front) {
   FrontStage stage;
   stage.before_us = table_->before(front).data();
   stage.range_end = table_->range_end(front, stages).data();
+  stage.besides_us = table_->besides_us(front);
   stage.limit_us = limit_us_;
   stage.latency_us_max = table_->request().sync ? kNoLimit : stages * limit_us_;
   stage.ahead_us = ahead_us_.data() + set * cuts();
@@ -84,11 +86,12 @@ void SubsetSearch::extend(Set set, int front) {
 // The best suffix behind each cut, whoever of the rest of the set is its front.
 CutSpan SubsetSearch::collect_key(Set set, int front) {
   const double* before = table_->before(front).data();
+  const double besides = table_->besides_us(front);
   const Set rest = set & ~(Set{1} << front);
   CutSpan keys;
   if (rest == 0) {  // behind the last stage is nothing
     keys.first = keys.last = layers_;
-    key_[static_cast<size_t>(layers_)] = before[layers_];
+    key_[static_cast<size_t>(layers_)] = before[layers_] + besides;
     return keys;
   }
   keys.first = layers_;
@@ -113,7 +116,7 @@ CutSpan SubsetSearch::collect_key(Set set, int front) {
       key[j] = latency < key[j] ? latency : key[j];
     }
   }
-  for (int j = keys.first; j <= keys.last; ++j) key[j] += before[j];
+  for (int j = keys.first; j <= keys.last; ++j) key[j] += before[j] + besides;
   return keys;
 }
 

@@ -20,10 +20,11 @@ CutSpan put_in_front(const FrontStage& stage, const double* key, const CutSpan& 
       window[tail++] = added;
     }
     // A range too long for layer i is too long for all layers before.
-    while (head < tail && (window[head] > stage.range_end[i] ||
-                           stage.before_us[window[head]] - stage.before_us[i] > stage.limit_us)) {
-      ++head;
-    }
+    const auto too_long = [&](int cut) {
+      const double us = stage.before_us[cut] - stage.before_us[i] + stage.besides_us;
+      return cut > stage.range_end[i] || us > stage.limit_us;
+    };
+    while (head < tail && too_long(window[head])) ++head;
     if (head == tail && added <= span.first) break;
     if (i > stage.first_max) continue;
     double least = kNever;

@@ -15,6 +15,7 @@ namespace ft {
 struct FrontStage {
   const double* before_us;  // CostTable::before of its device
   const int* range_end;     // CostTable::range_end of its device
+  double besides_us;        // CostTable::besides_us of its device
   double limit_us;          // on its compute
   double latency_us_max;    // on the new suffix
   const double* ahead_us;   // by first layer: the least that the layers in front will add to it,
@@ -29,10 +30,10 @@ struct CutSpan {
 };
 
 // key[j], for j in `span`: the latency of the suffix behind cut j with the transfers between, plus
-// before_us[j]; kNever where there is none. Writes to latency[i] the least latency of a suffix that
-// begins at layer i with the new stage, for i in the span that is returned; there is none outside.
-// The best cut of each i is the least key in a window that moves down with i, so all of it takes
-// O(span). `window` has room for span.last + 1 numbers.
+// before_us[j] and besides_us; kNever where there is none. Writes to latency[i] the least latency
+// of a suffix that begins at layer i with the new stage, for i in the span that is returned; there
+// is none outside. The best cut of each i is the least key in a window that moves down with i, so
+// all of it takes O(span). `window` has room for span.last + 1 numbers.
 CutSpan put_in_front(const FrontStage& stage, const double* key, const CutSpan& span,
                      double* latency, int* window);
 

@@ -15,5 +15,6 @@ TimeUs read_clock_us(clockid_t clock) {
 
 TimeUs monotonic_now_us() { return read_clock_us(CLOCK_MONOTONIC); }
 TimeUs thread_cpu_now_us() { return read_clock_us(CLOCK_THREAD_CPUTIME_ID); }
+TimeUs process_cpu_now_us() { return read_clock_us(CLOCK_PROCESS_CPUTIME_ID); }
 
 }  // namespace ft

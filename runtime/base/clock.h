@@ -16,5 +16,7 @@ TimeUs monotonic_now_us();
 
 // CPU time of the calling thread.
 TimeUs thread_cpu_now_us();
+// Of all threads of the process.
+TimeUs process_cpu_now_us();
 
 }  // namespace ft

@@ -68,9 +68,11 @@ void ComputeThread::loop() {
     result.version = task.version;
     result.layer = task.layer;
     run(task, &result);
+    const TimeUs cpu = thread_cpu_now_us() + pool_->worker_cpu_us() - cpu_started;
+    result.task_cpu_us = cpu / pool_->threads();
+    result.process_cpu_us = process_cpu_now_us() / pool_->threads();
     const double slowdown = options_.slowdown.factor();
     if (slowdown > 1.0 && !(task.kind == TaskKind::kMeasure && task.layer >= 0)) {
-      const TimeUs cpu = thread_cpu_now_us() + pool_->worker_cpu_us() - cpu_started;
       const auto pause = static_cast<int64_t>((slowdown - 1.0) * static_cast<double>(cpu));
       std::this_thread::sleep_for(std::chrono::microseconds(pause));
     }

@@ -1,20 +1,48 @@
 // `ftrun inspect MODEL.onnx`: what the importer made of a model, and what it refuses.
 
+#include <algorithm>
 #include <cstdio>
+#include <memory>
+#include <thread>
 
 #include "onnx_import/import.h"
 #include "onnx_import/report.h"
 #include "runtime/base/file.h"
 #include "runtime/node/commands.h"
+#include "runtime/node/measure_model.h"
 
 namespace ft {
+namespace {
+
+// What the planner sees of the model on this machine.
+Status add_measured(const std::shared_ptr<const Model>& model, const Options& options,
+                    ModelReport* report) {
+  TrainerOptions trainer;
+  trainer.optimizer = options.optimizer;
+  trainer.batch_size = model->batch;
+  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const int threads = options.threads > 0 ? options.threads : cores;
+  FT_ASSIGN_OR_RETURN(const ModelSizes sizes, sizes_of(*model, trainer));
+  FT_ASSIGN_OR_RETURN(const ModelTimes times, measure_model(model, trainer, threads, Slowdown()));
+  report->measured = true;
+  for (size_t i = 0; i < report->layers.size(); ++i) {
+    LayerReport& layer = report->layers[i];
+    layer.time_us = times.layer_us[i];
+    layer.state_bytes = sizes.layers[i].state_bytes;
+    layer.stash_bytes = sizes.layers[i].stash_bytes;
+    layer.work_bytes = sizes.layers[i].work_bytes;
+  }
+  return Status();
+}
+
+}  // namespace
 
 Status inspect(const Options& options) {
   FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(options.model));
   ImportOptions import_options;
   import_options.batch = options.batch_size;
   std::vector<ImportProblem> problems;
-  const Result<Model> model = import_model(file->bytes(), import_options, &problems);
+  Result<Model> model = import_model(file->bytes(), import_options, &problems);
   // A file that is no model at all has nothing to report.
   if (!model.ok() && problems.empty()) {
     return invalid_error("%s: %s", options.model.c_str(), model.status().message().c_str());
@@ -22,6 +50,10 @@ Status inspect(const Options& options) {
   ModelReport report;
   if (model.ok()) report = make_report(*model);
   report.unsupported = problems;
+  if (model.ok() && options.measure) {
+    FT_RETURN_IF_ERROR(
+        add_measured(std::make_shared<const Model>(std::move(*model)), options, &report));
+  }
   const std::string text =
       options.json ? render_json(report, options.model) : render_text(report, options.model);
   std::printf("%s\n", text.c_str());

@@ -49,9 +49,8 @@ Result<ModelTimes> measure_model(const std::shared_ptr<const Model>& model,
     times.layer_us.push_back(us * slower);
   }
   const CpuProbe probe = probe_cpu(&pool, kProbeUs);
-  const double share = cpu_share(probe.cpu_us, probe.wall_us);
-  for (double& us : times.layer_us) us /= share;
-  times.elastic = share < kElasticShare;
+  times.cpu_share = cpu_share(probe.cpu_us, probe.wall_us);
+  for (double& us : times.layer_us) us /= times.cpu_share;
   times.work_per_us = probe.work / slower / probe.wall_us;
   return times;
 }

@@ -22,7 +22,7 @@ Result<ModelSizes> sizes_of(const Model& model, const TrainerOptions& options);
 
 struct ModelTimes {
   std::vector<double> layer_us;  // as in DeviceCost
-  bool elastic = false;          // as in Speed
+  double cpu_share = 1;          // of the time that it calculates it has a CPU
   double work_per_us = 0;        // of the CPU, to compare later probes with
 };
 

@@ -367,7 +367,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       "Trains ONNX models on a handful of unequal devices, as a fault-tolerant pipeline.\n\n"
       "  ftrun MODEL.onnx --data SPEC [--role solo|central|stage|local] [options]\n"
       "  ftrun MODEL.onnx --role stage [--central ENDPOINT]\n"
-      "  ftrun inspect MODEL.onnx [--json]       layers, parameters, FLOPs, bytes at each cut\n"
+      "  ftrun inspect MODEL.onnx [--measure]    layers, parameters, FLOPs, bytes at each cut\n"
       "  ftrun plan    MODEL.onnx --devices FILE who would run what, how fast, with what memory\n"
       "  ftrun eval    MODEL.onnx --data SPEC    loss and accuracy\n"
       "  ftrun export  RUN_DIR -o OUT.onnx       trained weights as an inference model\n"
@@ -419,7 +419,10 @@ Result<Options> parse_options(int argc, const char* const* argv) {
     case Command::kInspect:
       sub->add_option("MODEL.onnx", o.model, "The model")->required();
       sub->add_flag("--json", o.json, "As one JSON object");
+      sub->add_flag("--measure", o.measure, "And time and memory of each layer on this machine");
       sub->add_option("--batch-size", o.batch_size, "Rows the byte counts are for");
+      sub->add_option("--threads", o.threads, "Threads to measure with (all cores)")
+          ->check(CLI::Range(1, kThreadsMax));
       break;
     case Command::kPlan:
       sub->add_option("MODEL.onnx", o.model, "The model")->required();

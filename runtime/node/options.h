@@ -38,7 +38,8 @@ struct Options {
   std::string output;  // -o
   std::string devices;
   bool json = false;
-  std::string logits;  // eval: where to write them
+  bool measure = false;  // inspect
+  std::string logits;    // eval: where to write them
 
   Role role = Role::kSolo;
   std::string data;

@@ -132,7 +132,7 @@ Status measure_central(const Options& options, const TrainingJob& job, int threa
   FT_ASSIGN_OR_RETURN(ModelSizes sizes, sizes_of(*job.model, trainer));
   central->partition = Partition::kDynamic;
   central->layer_us = own->layer_us = times.layer_us;
-  central->elastic = own->elastic = times.elastic;
+  central->cpu_share = own->cpu_share = times.cpu_share;
   own->work_per_us = times.work_per_us;
   central->layer_sizes = std::move(sizes.layers);
   central->cut_sizes = std::move(sizes.cuts);

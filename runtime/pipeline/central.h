@@ -50,10 +50,10 @@ struct RepartitionLimits {
   TimeUs every_us = 2 * kSecondUs;  // a plan is looked for that often, or when a speed has shifted
   // What it must promise, relative; twice as much after each one in the last minute: noise promises
   // little, a device that has really changed promises much.
-  double gain_min = 0.05;
+  double gain_min = 0.03;
   double pays = 2;  // and it must save that many times what the move costs
   // The pipeline fills and caches warm up: the first batches of a term say nothing about speed.
-  int64_t first_batches = 3;
+  int64_t first_batches = 5;
 };
 
 struct CentralOptions {
@@ -70,7 +70,7 @@ struct CentralOptions {
   std::vector<int64_t> layer_bytes;  // of each layer's snapshot
   // kDynamic: what the planner needs (partition/planner.h); layer_us as central measured itself.
   std::vector<double> layer_us;
-  bool elastic = false;
+  double cpu_share = 1;
   std::vector<LayerSize> layer_sizes;
   std::vector<CutSize> cut_sizes;
   int64_t memory_bytes = 0;  // central's own; 0: no limit

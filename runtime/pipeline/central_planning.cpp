@@ -86,12 +86,13 @@ void Central::on_measured(PeerId from, const net::Measured& measured) {
   device.measuring = false;
   if (measured.layer_us_size() == layer_count()) {
     device.layer_us.assign(measured.layer_us().begin(), measured.layer_us().end());
-    device.speed.measured(1, measured.elastic());
+    device.speed.measured(static_cast<double>(measured.cpu_share()));
     speeds_shifted_ = true;
     gain_wanted_ = 0;  // a newcomer is no noise
   } else if (measured.times() > 0) {
     const double before = device.speed.times();
-    device.speed.measured(static_cast<double>(measured.times()), measured.elastic());
+    device.speed.measured_again(static_cast<double>(measured.times()),
+                                static_cast<double>(measured.cpu_share()));
     if (device.speed.take_shift()) speeds_shifted_ = true;
     const bool faster = device.speed.times() < kFaster * before;
     TimeUs& wait = device.measure_again_wait;
@@ -135,6 +136,7 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
     cost.name = device.hello.name();
     cost.layer_us = device.layer_us;
     for (double& us : cost.layer_us) us *= device.speed.times();
+    cost.besides_us = device.speed.besides_us() / request.micro_batches;
     if (device.hello.memory_bytes() > 0) {
       cost.memory_bytes =
           std::max<int64_t>(0, device.hello.memory_bytes() - kProcessBytes - model_bytes);
@@ -244,10 +246,18 @@ void Central::note_speed(Device* device, PeerId peer, const net::Progress& progr
   for (int layer = place->range.first; layer < place->range.last; ++layer) {
     expected_us += device->layer_us[static_cast<size_t>(layer)];
   }
-  expected_us *= static_cast<double>(batches * micro_count(options_.training));
+  expected_us *= micro_count(options_.training);
   if (expected_us <= 0) return;
-  device->speed.add(static_cast<double>(trained) / expected_us,
-                    static_cast<double>(busy) / static_cast<double>(passed));
+  const auto each = static_cast<double>(batches);
+  const TimeUs trained_cpu = progress.train_cpu_us() - device->train_cpu_us;
+  const TimeUs besides = progress.cpu_us() - device->cpu_us - trained_cpu;
+  BatchTimes batch;
+  batch.expected_us = expected_us;
+  batch.wall_us = static_cast<double>(trained) / each;
+  batch.cpu_us = static_cast<double>(trained_cpu) / each;
+  batch.besides_us = static_cast<double>(std::max<TimeUs>(besides, 0)) / each;
+  batch.load = static_cast<double>(busy) / static_cast<double>(passed);
+  device->speed.add(batch);
   if (device->speed.take_shift()) speeds_shifted_ = true;
 }
 

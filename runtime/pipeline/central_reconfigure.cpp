@@ -93,7 +93,7 @@ void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
   device.numerics = inventory.numerics();
   if (device.layer_us.empty() && inventory.layer_us_size() == layer_count()) {
     device.layer_us.assign(inventory.layer_us().begin(), inventory.layer_us().end());
-    device.speed.measured(1, inventory.elastic());
+    device.speed.measured(static_cast<double>(inventory.cpu_share()));
   }
   device.hello.set_model_sha256(inventory.model_sha256());
   if (inventory.has_training() && !is_same_run(inventory.training(), options_.training)) {
@@ -384,6 +384,7 @@ void Central::resume() {
     device.progress_at = now_;
     device.busy_us = 0;
     device.train_us = 0;
+    device.train_cpu_us = 0;
     device.snapshot_us = 0;
     device.measuring = false;
     device.speed.forget_batches();

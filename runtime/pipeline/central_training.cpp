@@ -65,6 +65,8 @@ void Central::on_progress(PeerId from, const net::Progress& progress) {
   device.version = std::max(device.version, progress.version());
   device.busy_us = progress.busy_us();
   device.train_us = progress.train_us();
+  device.train_cpu_us = progress.train_cpu_us();
+  device.cpu_us = progress.cpu_us();
   device.snapshot_us = progress.snapshot_us();
   finish_batches();
 }

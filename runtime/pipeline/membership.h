@@ -35,6 +35,8 @@ struct Device {
   TimeUs progress_at = 0;
   TimeUs busy_us = 0;
   TimeUs train_us = 0;
+  TimeUs train_cpu_us = 0;
+  TimeUs cpu_us = 0;
   TimeUs snapshot_us = 0;
   // For planning, see net::Measured
   std::vector<double> layer_us;  // empty: not measured

@@ -28,7 +28,7 @@ Stage::Stage(const StageOptions& options)
       peers_(peer_detector(kSecondUs)),
       layer_us_(options.layer_us.begin(), options.layer_us.end()),
       work_per_us_(options.work_per_us),
-      elastic_(options.elastic) {
+      cpu_share_(options.cpu_share) {
   options_.store = SnapshotStore();
 }
 
@@ -262,6 +262,7 @@ void Stage::drop_work() {
   step_due_ = false;
   cut_every_ = 0;
   train_us_ = 0;
+  train_cpu_us_ = 0;
   snapshot_us_ = 0;
   configure_wanted_ = false;
   model_.reset();
@@ -305,7 +306,7 @@ void Stage::answer_pause() {
   if (record_.entries_size() > 0) *inventory->mutable_training() = assign_.training();
   inventory->set_checkpoint_batches(checkpoint_batches_);
   inventory->mutable_layer_us()->Assign(layer_us_.begin(), layer_us_.end());
-  inventory->set_elastic(elastic_);
+  inventory->set_cpu_share(static_cast<float>(cpu_share_));
   send(central_, std::move(answer));
   if (!leaving_) return;
   net::Control leave;

@@ -34,7 +34,7 @@ struct StageOptions {
   SnapshotStore store;
   std::vector<double> layer_us;
   double work_per_us = 0;
-  bool elastic = false;
+  double cpu_share = 1;
 };
 
 // A stage that holds nothing of its run goes to any central when its own has been silent that long.
@@ -202,6 +202,8 @@ class Stage {
   TimeUs busy_us_ = 0;
   TimeUs train_us_ = 0;     // of it, in passes and steps since training resumed
   TimeUs snapshot_us_ = 0;  // likewise
+  TimeUs train_cpu_us_ = 0;
+  TimeUs measure_cpu_us_ = 0;  // ever
   uint64_t tasks_done_ = 0;
   TimeUs task_since_ = 0;
   TimeUs longest_us_ = 0;
@@ -218,7 +220,7 @@ class Stage {
   std::vector<double> layers_us_;  // in CPU time, of the layers measured so far
   std::vector<float> layer_us_;    // once all are
   double work_per_us_ = 0;         // of the CPU, then
-  bool elastic_ = false;
+  double cpu_share_ = 1;
   net::Measure measure_;  // of this term
   bool measures_ = false;
   Probe probe_;  // for it

@@ -241,6 +241,8 @@ void Stage::on_task(const TaskResult& result) {
   const bool trains = result.kind == TaskKind::kForward || result.kind == TaskKind::kBackward ||
                       result.kind == TaskKind::kStep;
   if (trains) train_us_ += result.busy_us;
+  if (trains) train_cpu_us_ += result.task_cpu_us;
+  if (result.kind == TaskKind::kMeasure) measure_cpu_us_ += result.task_cpu_us;
   switch (result.kind) {
     case TaskKind::kConfigure:
       on_configured(result);
@@ -296,10 +298,13 @@ void Stage::on_step(const TaskResult& result) {
   step_due_ = false;
   version_ = result.batch;
   net::Control message;
-  message.mutable_progress()->set_version(version_);
-  message.mutable_progress()->set_busy_us(busy_us_);
-  message.mutable_progress()->set_train_us(train_us_);
-  message.mutable_progress()->set_snapshot_us(snapshot_us_);
+  net::Progress* progress = message.mutable_progress();
+  progress->set_version(version_);
+  progress->set_busy_us(busy_us_);
+  progress->set_train_us(train_us_);
+  progress->set_snapshot_us(snapshot_us_);
+  progress->set_train_cpu_us(train_cpu_us_);
+  progress->set_cpu_us(std::max<TimeUs>(result.process_cpu_us - measure_cpu_us_, 0));
   send(central_, std::move(message));
   if (cut_every_ > 0 && version_ >= cut_from_) {
     assign_.mutable_training()->set_replicate_every(cut_every_);

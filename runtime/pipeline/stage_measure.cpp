@@ -53,10 +53,9 @@ void Stage::on_measured(const TaskResult& result) {
   probe_.wall_us += result.wall_us;
   probe_.passed_us += result.busy_us;
   if (probe_.passed_us < measure_.budget_us()) return;
-  const double share = cpu_share(probe_.cpu_us, probe_.wall_us);
-  elastic_ = share < kElasticShare;
+  cpu_share_ = cpu_share(probe_.cpu_us, probe_.wall_us);
   if (!measure_.again()) {
-    for (const double us : layers_us_) layer_us_.push_back(static_cast<float>(us / share));
+    for (const double us : layers_us_) layer_us_.push_back(static_cast<float>(us / cpu_share_));
     work_per_us_ = probe_.work / probe_.wall_us;
   }
   tell_measured();
@@ -71,7 +70,7 @@ void Stage::tell_measured() {
   } else {
     measured->mutable_layer_us()->Assign(layer_us_.begin(), layer_us_.end());
   }
-  measured->set_elastic(elastic_);
+  measured->set_cpu_share(static_cast<float>(cpu_share_));
   send(central_, std::move(message));
 }
 

@@ -63,6 +63,9 @@ struct TaskResult {
   int64_t rows = 0;
   int64_t correct = 0;
   TimeUs busy_us = 0;
+  // CPU time for each compute thread: of this task, and of the whole process so far.
+  TimeUs task_cpu_us = 0;
+  TimeUs process_cpu_us = 0;
   // kMeasure: of the layer (runtime/exec/layer_timer.h), and how many layers the model has; or what
   // was done in which time (runtime/exec/cpu_probe.h).
   double layer_us = 0;

@@ -136,6 +136,9 @@ PlanRequest random_request(uint64_t seed, const CaseSize& size) {
       device.layer_us.push_back(slowness * (alike ? 100 : draw.between(10, 200)));
     }
   }
+  if (draw.once_in(3)) {
+    for (DeviceCost& device : request.devices) device.besides_us = draw.between(0, 500);
+  }
   if (!draw.once_in(4)) draw_links(&draw, &request);
   if (size.limits) draw_limits(&draw, &request);
   return request;
@@ -205,6 +208,7 @@ double cost_by_definition(const PlanRequest& request, const std::vector<int>& de
     greatest = std::max(there, here);
   }
   for (size_t s = 0; s < stages; ++s) {
+    c[s] = request.devices[static_cast<size_t>(devices[s])].besides_us;
     for (int i = ranges[s].first; i < ranges[s].last; ++i) {
       c[s] += request.devices[static_cast<size_t>(devices[s])].layer_us[static_cast<size_t>(i)];
     }

@@ -12,26 +12,36 @@ double noisy(uint64_t index, double spread) {
   return 1 + spread * (2 * static_cast<double>(ft::uniform_float(bits[0])) - 1);
 }
 
-void add(ft::Speed* speed, int count, double times, double load) {
-  for (int i = 0; i < count; ++i) speed->add(times, load);
+ft::BatchTimes batch(double wall, double load, double cpu = 0, double besides = 0) {
+  ft::BatchTimes made;
+  made.expected_us = 1000;
+  made.wall_us = 1000 * wall;
+  made.cpu_us = 1000 * cpu;
+  made.besides_us = 1000 * besides;
+  made.load = load;
+  return made;
+}
+
+void add(ft::Speed* speed, int count, const ft::BatchTimes& times) {
+  for (int i = 0; i < count; ++i) speed->add(times);
 }
 
 }  // namespace
 
 TEST_CASE("speed: one outlier changes nothing") {
   ft::Speed speed;
-  speed.measured(1, false);
-  add(&speed, 7, 1.0, 1.0);
-  speed.add(50, 1.0);
+  speed.measured(1);
+  add(&speed, 7, batch(1.0, 1.0));
+  speed.add(batch(50, 1.0));
   CHECK(speed.times() == doctest::Approx(1.0));
   CHECK(!speed.take_shift());
 }
 
 TEST_CASE("speed: noise is no shift") {
   ft::Speed speed;
-  speed.measured(1, false);
+  speed.measured(1);
   for (uint64_t i = 0; i < 2000; ++i) {
-    speed.add(noisy(i, 0.3), 1.0);
+    speed.add(batch(noisy(i, 0.3), 1.0));
     CHECK(!speed.take_shift());
     CHECK(speed.times() == doctest::Approx(1.0).epsilon(0.2));
   }
@@ -39,34 +49,59 @@ TEST_CASE("speed: noise is no shift") {
 
 TEST_CASE("speed: four batches in a row tell that a device is ten times slower, and how much") {
   ft::Speed speed;
-  speed.measured(1, false);
-  add(&speed, 20, 1.0, 1.0);
-  add(&speed, 4, 10.0, 1.0);
+  speed.measured(1);
+  add(&speed, 20, batch(1.0, 1.0));
+  add(&speed, 4, batch(10.0, 1.0));
   CHECK(speed.times() == doctest::Approx(10.0));
   CHECK(speed.take_shift());
   CHECK(!speed.take_shift());
-  add(&speed, 4, 1.0, 0.1);
+  add(&speed, 4, batch(1.0, 0.1));
   CHECK(speed.times() == doctest::Approx(1.0));
 }
 
+// It has a tenth of its CPU, so that 100 us of CPU time are the expected 1000.
 TEST_CASE("speed: an elastic device that has little to do is not believed to be fast") {
   ft::Speed speed;
-  speed.measured(10, true);
-  add(&speed, 20, 1.0, 0.1);
-  CHECK(speed.times() == doctest::Approx(10.0));
+  speed.measured(0.1);
+  add(&speed, 20, batch(0.3, 0.1, 0.1));
+  CHECK(speed.times() == doctest::Approx(1.0));
   CHECK(speed.looks_faster());
-  add(&speed, 20, 2.0, 0.95);  // busy all the time: that counts
-  CHECK(speed.times() == doctest::Approx(2.0));
-  add(&speed, 20, 4.0, 0.2);  // slower counts always
-  CHECK(speed.times() == doctest::Approx(4.0));
+  add(&speed, 32, batch(0.5, 0.95, 0.1));  // busy all the time: that counts
+  CHECK(speed.times() == doctest::Approx(0.5));
   CHECK(!speed.looks_faster());
+  add(&speed, 32, batch(0.75, 0.95, 0.1, 0.05));  // its transport takes a third of it
+  CHECK(speed.times() == doctest::Approx(0.5));
+}
+
+TEST_CASE("speed: what an elastic device takes of its share counts, not what the clock says") {
+  ft::Speed speed;
+  speed.measured(0.1);
+  add(&speed, 32, batch(0.3, 0.1, 0.15, 0.05));
+  CHECK(speed.times() == doctest::Approx(1.5));
+  CHECK(speed.besides_us() == doctest::Approx(500));
+}
+
+TEST_CASE("speed: an elastic device whose share shrinks is slower until it is measured again") {
+  ft::Speed speed;
+  speed.measured(0.5);
+  add(&speed, 32, batch(1, 0.5, 0.5, 0.1));
+  CHECK(speed.times() == doctest::Approx(1));
+  add(&speed, 4, batch(10, 1.0, 0.5, 0.1));
+  CHECK(speed.times() > 8);
+  CHECK(speed.take_shift());
+  speed.forget_batches();
+  add(&speed, 32, batch(0.5, 0.1, 0.5, 0.1));  // little to do
+  CHECK(speed.times() > 8);
+  CHECK(speed.looks_faster());
+  speed.measured_again(1, 0.5);
+  CHECK(speed.times() == doctest::Approx(1));
 }
 
 TEST_CASE("speed: a measurement counts more than what was seen before") {
   ft::Speed speed;
-  add(&speed, 8, 3.0, 1.0);
-  speed.measured(1, false);
+  add(&speed, 8, batch(3.0, 1.0));
+  speed.measured_again(1, 1);
   CHECK(speed.times() == 1.0);
-  add(&speed, 2, 3.0, 1.0);
+  add(&speed, 2, batch(3.0, 1.0));
   CHECK(speed.times() == 1.0);
 }
