@@ -147,15 +147,4 @@ std::string blas_description() {
   return config.substr(0, version_end) + " " + openblas_get_corename();
 }
 
-const char* better_blas_core() {
-#if defined(__x86_64__)
-  const std::string core = openblas_get_corename();
-  __builtin_cpu_init();
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
-  if (avx512 && (core == "Haswell" || core == "Zen")) return "SkylakeX";
-#endif
-  return nullptr;
-}
-
 }  // namespace ft

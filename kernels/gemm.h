@@ -39,10 +39,4 @@ int64_t gemm_long_k_workspace_bytes(const GemmShape& shape);
 // "OpenBLAS 0.3.21 Cooperlake": part of a member's numerics (DESIGN 3).
 std::string blas_description();
 
-// The name that OPENBLAS_CORETYPE should have had when the process started, where OpenBLAS took
-// this processor for a lesser one; null when its own choice is right. The variable counts only
-// before the library is loaded. OpenBLAS 0.3.21 takes AMD's processors with AVX-512 for Haswell:
-// MobileNetV2's GEMMs run at 90 GFLOP/s there, at 131 with SkylakeX (Zen 5, one core).
-const char* better_blas_core();
-
 }  // namespace ft

@@ -134,11 +134,4 @@ TEST_CASE("gemm: the library names itself") {
   CHECK(blas_description().size() > std::string("OpenBLAS 0.3.21").size());
 }
 
-TEST_CASE("gemm: a better core is one that OpenBLAS knows, and not the one in use") {
-  const char* better = better_blas_core();
-  if (better == nullptr) return;  // OpenBLAS chose well, or was told
-  CHECK(std::string(better) == "SkylakeX");
-  CHECK(blas_description().find(better) == std::string::npos);
-}
-
 }  // namespace ft
