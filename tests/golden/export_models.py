@@ -188,6 +188,7 @@ FILES = [  # (model, form, opset, fixed batch or None for a symbolic one)
 BENCH = {  # name: (builder, shape of one image), exported for training at opset 14
     "lenet": (lambda: lenet((6, 16), (120, 84)), GREY),
     "mobilenetv2": (lambda: tv.mobilenet_v2(num_classes=10), RGB32),
+    "mobilenetv2_224": (lambda: tv.mobilenet_v2(num_classes=10), (3, 224, 224)),
     "resnet18": (lambda: tv.resnet18(num_classes=10), RGB32),
     "squeezenet1_1": (lambda: tv.squeezenet1_1(num_classes=10), RGB64),
 }
