@@ -4,8 +4,8 @@
 //   dB[o] = sum over n, p of dY[o, n, p]
 // https://onnx.ai/onnx/operators/onnx__Conv.html
 //
-// This file checks and chooses; the paths are conv_pointwise.cpp, conv_im2col.cpp and
-// conv_depthwise.cpp. The shape alone decides which one runs.
+// This file checks and chooses; the paths are conv_pointwise.cpp, conv_im2col.cpp,
+// conv_depthwise.cpp and conv_trimmed.cpp. The shape alone decides which one runs.
 
 #include "kernels/chunked_sum.h"
 #include "kernels/conv_shape.h"
@@ -67,9 +67,14 @@ Result<ConvShape> parse_shape(const OpRequest& request) {
   return shape;
 }
 
-ConvPath choose_path(const ConvShape& shape) {
+}  // namespace
+
+ConvPath make_conv_path(const ConvShape& shape) {
+  std::optional<ConvPath> trimmed = make_conv_trimmed(shape);
+  if (trimmed) return std::move(*trimmed);
   const Window& w = shape.window;
-  if (w.kernel_area() == 1 && w.stride_height == 1 && w.stride_width == 1 && !w.has_padding()) {
+  if (w.kernel_area() == 1 && w.stride_height == 1 && w.stride_width == 1 && !w.has_padding() &&
+      w.input_plane() == w.output_plane()) {
     return make_conv_pointwise(shape);
   }
   if (shape.groups == shape.channels_in && shape.groups == shape.channels_out) {
@@ -77,8 +82,6 @@ ConvPath choose_path(const ConvShape& shape) {
   }
   return make_conv_im2col(shape);
 }
-
-}  // namespace
 
 void add_conv_bias(const ConvShape& shape, const float* bias, float* y, ThreadPool* pool) {
   if (bias == nullptr) return;
@@ -103,7 +106,7 @@ Result<KernelPlan> make_conv(const OpRequest& request) {
   const Shape output =
       window_output_shape(shape.window, request.inputs[0].type.shape, shape.channels_out);
   if (!is_sane(output)) return invalid_error("the output would be too large");
-  ConvPath path = choose_path(shape);
+  ConvPath path = make_conv_path(shape);
   KernelPlan plan;
   plan.kernel = std::move(path.kernel);
   plan.outputs = {{DType::kFloat32, output}};

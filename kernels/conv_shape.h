@@ -5,6 +5,7 @@
 // contiguous row of `positions`, and a group's channels are contiguous too.
 
 #include <memory>
+#include <optional>
 
 #include "kernels/op.h"
 #include "kernels/window.h"
@@ -37,6 +38,10 @@ struct ConvPath {
 ConvPath make_conv_pointwise(const ConvShape& shape);  // 1x1, stride 1, no padding: plain GEMMs
 ConvPath make_conv_im2col(const ConvShape& shape);     // everything else
 ConvPath make_conv_depthwise(const ConvShape& shape);  // groups == Cin == Cout
+// Empty when every tap of the window meets the input somewhere.
+std::optional<ConvPath> make_conv_trimmed(const ConvShape& shape);
+// The one of these that fits the shape.
+ConvPath make_conv_path(const ConvShape& shape);
 
 // y += bias, channel by channel; nothing when bias is null.
 void add_conv_bias(const ConvShape& shape, const float* bias, float* y, ThreadPool* pool);

@@ -1,6 +1,8 @@
 // GlobalAveragePool: y[c, n] = mean of a plane; dx = dy / plane's elements.
 // https://onnx.ai/onnx/operators/onnx__GlobalAveragePool.html
 
+#include <algorithm>
+
 #include "kernels/chunked_sum.h"
 #include "kernels/ops.h"
 #include "kernels/parallel.h"
@@ -16,6 +18,10 @@ class GlobalAveragePool : public Kernel {
   void forward(const ForwardArgs& args) const override {
     const auto* x = static_cast<const float*>(args.inputs[0]);
     auto* y = static_cast<float*>(args.outputs[0]);
+    if (plane_ == 1) {  // small images end so
+      std::copy_n(x, planes_, y);
+      return;
+    }
     parallel_for_rows(args.pool, planes_, plane_, [&](int64_t row) {
       y[row] =
           static_cast<float>(chunked_sum(x + row * plane_, plane_) / static_cast<double>(plane_));
@@ -26,6 +32,10 @@ class GlobalAveragePool : public Kernel {
     float* const dx = args.grad_inputs[0];
     if (dx == nullptr) return;
     const float* dy = args.grad_outputs[0];
+    if (plane_ == 1) {
+      std::copy_n(dy, planes_, dx);
+      return;
+    }
     parallel_for_rows(args.pool, planes_, plane_, [&](int64_t row) {
       loops::fill(dy[row] / static_cast<float>(plane_), dx + row * plane_, plane_);
     });

@@ -49,11 +49,11 @@ class MaxPool : public Kernel {
       for (int64_t ky = span.row_first; ky < span.row_last; ++ky) {
         const float* row = x + span.input + ky * w.input_width;
         for (int64_t kx = span.column_first; kx < span.column_last; ++kx) {
+          // No branches: which element wins cannot be predicted.
           const float value = row[kx];
-          if (value > best || value != value) {
-            best = value;
-            winner = ky * w.kernel_width + kx;
-          }
+          const bool wins = static_cast<int>(value > best) | static_cast<int>(value != value);
+          best = wins ? value : best;
+          winner = wins ? ky * w.kernel_width + kx : winner;
         }
       }
       y[out] = best;

@@ -114,6 +114,7 @@ class BackwardPlanner {
     const int step = step_of(local);
     BackwardStep backward;
     backward.kernel = plan.kernel.get();
+    backward.node = local;
     add_saved(local, &backward);
     for (const ValueId id : node.outputs) {
       backward.grad_outputs.push_back(id == kNoValue ? Location{} : gradient(id).location);

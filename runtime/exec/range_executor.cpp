@@ -174,7 +174,10 @@ void RangeExecutor::run_forward(const RangeProgram& program, const Frame& frame,
     args.workspace = frame.write(forward_step.workspace);
     args.pool = pool_;
     args.step = step;
+    const TimeUs began = times_ == nullptr ? 0 : monotonic_now_us();
     forward_step.kernel->forward(args);
+    if (times_ == nullptr) continue;
+    (*times_)[static_cast<size_t>(forward_step.node)].forward_us += monotonic_now_us() - began;
   }
   for (const CopyStep& copy : program.forward_copies) frame.copy(copy);
 }
@@ -287,7 +290,12 @@ std::vector<ConstBufferPtr> RangeExecutor::backward(
       args.workspace = frame.write(backward_step.workspace);
       args.pool = pool_;
       args.step = step;
+      const TimeUs began = times_ == nullptr ? 0 : monotonic_now_us();
       backward_step.kernel->backward(args);
+      if (times_ != nullptr) {
+        const auto node = static_cast<size_t>(backward_step.node);
+        (*times_)[node].backward_us += monotonic_now_us() - began;
+      }
     }
     for (const CopyStep& copy : backward_step.copies) frame.copy(copy);
     for (const AddStep& addition : backward_step.additions) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "runtime/base/clock.h"
 #include "runtime/exec/range_program.h"
 
 namespace ft {
@@ -16,6 +17,12 @@ struct Slot {
   BufferPtr stash;
   std::vector<ConstBufferPtr> inputs;   // by RangeProgram::inputs
   std::vector<ConstBufferPtr> outputs;  // by RangeProgram::outputs
+};
+
+// What a node's kernels have taken, by the clock.
+struct NodeTimes {
+  TimeUs forward_us = 0;
+  TimeUs backward_us = 0;
 };
 
 // Per layer of the range: what LayerState holds.
@@ -31,6 +38,8 @@ class RangeExecutor {
 
   const RangeProgram& train() const { return *train_; }
   const RangeProgram& infer() const { return *infer_; }
+  // From now on kernels are timed: `times` has one entry per node of the range. Null: no more.
+  void profile(std::vector<NodeTimes>* times) { times_ = times; }
   int64_t work_bytes() const { return static_cast<int64_t>(work_->size()); }
 
   // Forward of one micro-batch in training mode. `inputs` by train().inputs. Fills the slot;
@@ -73,6 +82,7 @@ class RangeExecutor {
   std::unique_ptr<const RangeProgram> infer_;
   BufferPtr work_;
   std::vector<BufferPtr> free_stashes_;
+  std::vector<NodeTimes>* times_ = nullptr;
 };
 
 }  // namespace ft

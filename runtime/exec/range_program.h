@@ -47,6 +47,7 @@ struct Location {
 
 struct ForwardStep {
   const Kernel* kernel = nullptr;
+  int32_t node = 0;  // in the range
   std::vector<Location> inputs;
   std::vector<Location> outputs;
   Location stash;
@@ -69,6 +70,7 @@ struct AddStep {
 
 struct BackwardStep {
   const Kernel* kernel = nullptr;  // null: only copies and additions
+  int32_t node = 0;                // in the range; meaningless without a kernel
   std::vector<Location> inputs;
   std::vector<Location> outputs;
   std::vector<Location> grad_outputs;

@@ -72,6 +72,7 @@ class RangeTrainer {
   void retain(int64_t oldest, const std::set<int64_t>& cuts);
 
   const RangeExecutor& executor() const { return *executor_; }
+  RangeExecutor& executor() { return *executor_; }
   const std::vector<LayerLayout>& layouts() const { return layouts_; }  // of the whole model
   bool is_last() const { return range_.last == model_->layer_count(); }
 

@@ -216,6 +216,7 @@ void StoragePlan::plan_forward() {
     if (kernel_plan.is_view) continue;
     ForwardStep step;
     step.kernel = kernel_plan.kernel.get();
+    step.node = local;
     for (const ValueId id : node(local).inputs) step.inputs.push_back(location(id));
     for (const ValueId id : node(local).outputs) step.outputs.push_back(location(id));
     step.workspace = work(kernel_plan.forward_workspace_bytes, local, local);

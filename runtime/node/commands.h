@@ -7,6 +7,7 @@
 namespace ft {
 
 Status inspect(const Options& options);
+Status profile(const Options& options);
 Status plan(const Options& options);
 Status evaluate(const Options& options);
 Status export_run(const Options& options);

@@ -13,7 +13,7 @@ namespace {
 ft::Status run(const ft::Options& options) {
   switch (options.command) {
     case ft::Command::kTrain:
-      return ft::train(options);
+      return options.profile ? ft::profile(options) : ft::train(options);
     case ft::Command::kInspect:
       return ft::inspect(options);
     case ft::Command::kEval:

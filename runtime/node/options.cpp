@@ -161,6 +161,9 @@ void add_output(CLI::App* app, Options* o, Texts* t) {
       ->group(group);
   app->add_option("--export", o->export_path, "Write the trained model there at the end")
       ->group(group);
+  app->add_flag("--profile", o->profile,
+                "Instead of training: where the time of a step goes, by operator and by layer")
+      ->group(group);
 }
 
 // One JSON object on standard output; --progress json says the same, as for training.
@@ -276,6 +279,10 @@ Status check_values(const Texts& t, Options* o) {
 }
 
 Status check_train(Options* o) {
+  if (o->profile) {
+    if (!o->model.empty()) return Status();
+    return invalid_error("--profile: no model given; usage: ftrun MODEL.onnx --profile");
+  }
   if (o->role == Role::kStage) {
     if (!o->resume && o->discard_run.empty()) return Status();
     return invalid_error(

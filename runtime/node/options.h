@@ -39,7 +39,8 @@ struct Options {
   std::string devices;
   bool json = false;
   bool measure = false;  // inspect
-  std::string logits;    // eval: where to write them
+  bool profile = false;
+  std::string logits;  // eval: where to write them
 
   Role role = Role::kSolo;
   std::string data;

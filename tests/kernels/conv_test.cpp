@@ -315,6 +315,49 @@ TEST_CASE("conv: depthwise, strange windows") {
   }
 }
 
+TEST_CASE("conv: taps that only meet padding") {
+  for (const int64_t groups : {1, 2, 4}) {
+    for (const int64_t images : {1, 19}) {
+      CAPTURE(groups);
+      CAPTURE(images);
+      const auto check = [&](ConvCase c) {
+        c.channels_in = 4;
+        c.channels_out = groups == 4 ? 4 : 6;
+        c.groups = groups;
+        c.images = images;
+        c.bias = images > 1;
+        check_conv(c);
+      };
+      const auto square = [](int64_t side, int64_t kernel, int64_t stride, int64_t pad) {
+        return ConvCase{.height = side,
+                        .width = side,
+                        .kernel_height = kernel,
+                        .kernel_width = kernel,
+                        .strides = {stride, stride},
+                        .pads = {pad, pad, pad, pad}};
+      };
+      check(square(1, 3, 1, 1));
+      check(square(1, 3, 2, 1));
+      check(square(2, 3, 2, 1));
+      check(square(2, 5, 1, 2));
+      check(square(3, 7, 3, 3));
+      check(square(1, 5, 1, 3));  // outputs that see nothing but padding
+      check({.height = 1,
+             .width = 6,
+             .kernel_height = 3,
+             .kernel_width = 3,
+             .strides = {1, 2},
+             .pads = {1, 1, 1, 1}});
+      check({.height = 2,
+             .width = 3,
+             .kernel_height = 3,
+             .kernel_width = 3,
+             .pads = {2, 2, 2, 2},
+             .dilations = {2, 2}});
+    }
+  }
+}
+
 TEST_CASE("conv: one dimension") {
   OpCase one{.op = "Conv", .inputs = {varied({4, 3, 11}), varied({5, 4, 3}), varied({5})}};
   one.with("pads", std::vector<int64_t>{1, 0}).with("strides", std::vector<int64_t>{2});
