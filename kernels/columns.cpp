@@ -1,7 +1,7 @@
 #include "kernels/columns.h"
 
 #include <algorithm>
-#include <cstring>
+#include <bit>
 
 #include "kernels/parallel.h"
 #include "kernels/simd/loops.h"
@@ -93,26 +93,84 @@ void for_rows(const Window& w, int64_t channel_count, const Function& fn) {
   }
 }
 
+// Position 0 of a shifted row in the channel, for a tap of the window.
+int64_t shift_of(const Window& w, int64_t kernel_row, int64_t kernel_column) {
+  return w.input_row(0, kernel_row) * w.input_width + w.input_column(0, kernel_column);
+}
+
+// The part of a tile whose shifted positions are in these images.
+Inside inside_images(const ConvShape& shape, const ColumnTile& tile, int64_t shift,
+                     const ImageSpan& images) {
+  const int64_t from = tile.position_first + shift;
+  const int64_t plane = shape.window.input_plane();
+  return {std::clamp<int64_t>(images.first * plane - from, 0, tile.position_count),
+          std::clamp<int64_t>(images.last * plane - from, 0, tile.position_count)};
+}
+
 }  // namespace
 
-void gather_columns(const ConvShape& shape, const ColumnTile& tile, const float* x,
-                    float* columns) {
+int64_t ColumnMasks::elements(const ConvShape& shape, int64_t positions) {
+  const Window& w = shape.window;
+  const bool shifts = w.stride_height == 1 && w.stride_width == 1 &&
+                      w.output_height == w.input_height && w.output_width == w.input_width;
+  return shifts ? w.kernel_area() * positions : 0;
+}
+
+ColumnMasks::ColumnMasks(const ConvShape& shape, int64_t position_first, int64_t positions,
+                         uint32_t* storage)
+    : positions_(positions) {
+  const Window& w = shape.window;
+  if (elements(shape, positions) == 0) return;
+  storage_ = storage;
+  for_rows(w, 1, [&](int64_t tap, int64_t, int64_t ky, int64_t kx) {
+    for_runs(w, {1, position_first, positions}, [&](const Run& run) {
+      uint32_t* out = storage + tap * positions + run.offset;
+      const int64_t input_row = w.input_row(run.output_row, ky);
+      const bool row_inside = input_row >= 0 && input_row < w.input_height;
+      const Inside in = row_inside ? inside_width(w, run, kx) : Inside{0, 0};
+      for (int64_t i = 0; i < run.count; ++i) out[i] = i >= in.first && i < in.last ? ~0U : 0U;
+    });
+  });
+}
+
+void gather_columns(const ConvShape& shape, const ColumnTile& tile, const ColumnMasks& masks,
+                    const float* x, float* columns) {
   const Window& w = shape.window;
   for_rows(w, tile.channel_count, [&](int64_t row, int64_t channel, int64_t ky, int64_t kx) {
     const float* plane = x + channel * shape.positions_in();
     float* out = columns + row * tile.position_count;
+    if (const uint32_t* mask = masks.of(ky * w.kernel_width + kx)) {
+      const int64_t shift = shift_of(w, ky, kx);
+      const Inside in = inside_images(shape, tile, shift, {0, shape.images});
+      const float* source = plane + tile.position_first + shift;
+      std::fill(out, out + in.first, 0.0F);
+      for (int64_t i = in.first; i < in.last; ++i) {
+        out[i] = std::bit_cast<float>(std::bit_cast<uint32_t>(source[i]) & mask[i]);
+      }
+      std::fill(out + in.last, out + tile.position_count, 0.0F);
+      return;
+    }
     for_runs(w, tile, [&](const Run& run) {
       gather_run(w, run, plane + run.image * w.input_plane(), ky, kx, out + run.offset);
     });
   });
 }
 
-void scatter_columns(const ConvShape& shape, const ColumnTile& tile, const float* columns,
-                     float* dx) {
+void scatter_columns(const ConvShape& shape, const ColumnTile& tile, const ColumnMasks& masks,
+                     const ImageSpan& images, const float* columns, float* dx) {
   const Window& w = shape.window;
   for_rows(w, tile.channel_count, [&](int64_t row, int64_t channel, int64_t ky, int64_t kx) {
     float* plane = dx + channel * shape.positions_in();
     const float* in = columns + row * tile.position_count;
+    if (const uint32_t* mask = masks.of(ky * w.kernel_width + kx)) {
+      const int64_t shift = shift_of(w, ky, kx);
+      const Inside inside = inside_images(shape, tile, shift, images);
+      float* target = plane + tile.position_first + shift;
+      for (int64_t i = inside.first; i < inside.last; ++i) {
+        target[i] += std::bit_cast<float>(std::bit_cast<uint32_t>(in[i]) & mask[i]);
+      }
+      return;
+    }
     for_runs(w, tile, [&](const Run& run) {
       scatter_run(w, run, in + run.offset, ky, kx, plane + run.image * w.input_plane());
     });

@@ -86,8 +86,14 @@ class ConvIm2col : public Kernel {
     int64_t depth;
   };
 
-  int64_t slot_elements() const {
+  // A tile, and its masks behind it.
+  int64_t slot_elements() const { return tile_elements() + mask_elements(); }
+  int64_t tile_elements() const {
     return ceil_div(block_ * shape_.window.kernel_area() * tile_, 16) * 16;
+  }
+  int64_t mask_elements() const { return ceil_div(ColumnMasks::elements(shape_, tile_), 16) * 16; }
+  ColumnMasks masks_of(int64_t position, int64_t count, float* columns) const {
+    return {shape_, position, count, reinterpret_cast<uint32_t*>(columns + tile_elements())};
   }
   int64_t weight_elements() const { return shape_.channels_out * shape_.group_depth(); }
 
@@ -114,9 +120,10 @@ class ConvIm2col : public Kernel {
     const int64_t channel_out = group * shape_.group_channels_out() + row;
     const int64_t position = tile * tile_;
     const int64_t count = std::min(tile_, shape_.positions_out() - position);
+    const ColumnMasks masks = masks_of(position, count, columns);
     for (int64_t index = 0; index < blocks_; ++index) {
       const Block block = block_at(group, index);
-      gather_columns(shape_, {block.channel_count, position, count},
+      gather_columns(shape_, {block.channel_count, position, count}, masks,
                      x + block.channel_first * shape_.positions_in(), columns);
       gemm_serial({.m = std::min(rows_, shape_.group_channels_out() - row),
                    .n = count,
@@ -155,7 +162,9 @@ class ConvIm2col : public Kernel {
                    .ldc = count},
                   w + channel_out * shape_.group_depth() + block.depth_first,
                   dy + channel_out * shape_.positions_out() + position, 0.0F, columns);
-      scatter_columns(shape_, {block.channel_count, position, count}, columns, block_dx);
+      scatter_columns(shape_, {block.channel_count, position, count},
+                      masks_of(position, count, columns), {image_first, image_last}, columns,
+                      block_dx);
     }
   }
 
@@ -188,7 +197,8 @@ class ConvIm2col : public Kernel {
     for (int64_t tile = tile_first; tile < tile_last; ++tile) {
       const int64_t position = tile * tile_;
       const int64_t count = std::min(tile_, shape_.positions_out() - position);
-      gather_columns(shape_, {block.channel_count, position, count},
+      const ColumnMasks masks = masks_of(position, count, columns);
+      gather_columns(shape_, {block.channel_count, position, count}, masks,
                      x + block.channel_first * shape_.positions_in(), columns);
       gemm_serial({.transpose_b = true,
                    .m = shape_.group_channels_out(),

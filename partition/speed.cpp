@@ -89,11 +89,11 @@ bool Speed::looks_faster() const {
   return mean(&Sample::wall) < kFaster * level_ * taken;
 }
 
-bool Speed::take_shift() {
-  const double ratio = times_ / told_;
-  if (ratio < kShift && ratio > 1 / kShift) return false;
+double Speed::take_shift() {
+  const double shift = std::max(times_ / told_, told_ / times_);
+  if (shift < kShift) return 1;
   told_ = times_;
-  return true;
+  return shift;
 }
 
 }  // namespace ft

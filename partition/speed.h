@@ -47,8 +47,9 @@ class Speed {
   double besides_us() const { return elastic_ ? besides_us_ * level_ : 0; }
   // Seems faster than believed: to be measured again.
   bool looks_faster() const;
-  // The estimate has changed by more than noise since the last call.
-  bool take_shift();
+  // By how much the estimate has changed since this told so last, up or down: > 1; 1 when that may
+  // be noise.
+  double take_shift();
 
  private:
   // In multiples of what was measured first, CPU time over the share of then.

@@ -12,6 +12,7 @@ RangeTrainer::RangeTrainer(std::shared_ptr<const Model> model, LayerRange range,
     layouts_.push_back(layer_layout(*model_, layer, options_.optimizer));
   }
   moves_statistics_.assign(static_cast<size_t>(range_.count()), false);
+  spare_parameters_.resize(static_cast<size_t>(range_.count()));
   for (const Value& value : model_->values) {
     if (value.kind != ValueKind::kUpdate) continue;
     for (int layer = range_.first; layer < range_.last; ++layer) {
@@ -155,6 +156,22 @@ std::vector<ConstBufferPtr> RangeTrainer::backward(int64_t batch, int micro,
   return sent;
 }
 
+// The bytes are whatever was there.
+BufferPtr RangeTrainer::take_parameters(size_t local) {
+  if (spare_parameters_[local] != nullptr) return std::move(spare_parameters_[local]);
+  return make_buffer(static_cast<size_t>(layout(local).parameter_bytes()));
+}
+
+void RangeTrainer::recycle(const LayerBuffers& parameters) {
+  for (size_t local = 0; local < parameters.size(); ++local) {
+    const ConstBufferPtr& buffer = parameters[local];
+    const auto bytes = static_cast<size_t>(layout(local).parameter_bytes());
+    // A state that was loaded may be shared. No other thread ever sees a version.
+    if (buffer == nullptr || buffer.use_count() != 1 || buffer->size() != bytes) continue;
+    spare_parameters_[local] = std::const_pointer_cast<Buffer>(buffer);
+  }
+}
+
 void RangeTrainer::step(int64_t batch, int64_t mean_from) {
   const LayerBuffers& old = parameters_.at(batch - 1);
   LayerBuffers next(old.size());
@@ -164,7 +181,7 @@ void RangeTrainer::step(int64_t batch, int64_t mean_from) {
       next[i] = old[i];
       continue;
     }
-    BufferPtr made = make_buffer(old[i]->size());
+    BufferPtr made = take_parameters(i);
     const bool has_state = layout(i).slot_count > 0;
     optimizer_step(options_.optimizer, count, old[i]->floats(), gradients_[i]->floats(),
                    has_state ? old[i]->floats() + count : nullptr, made->floats(),
@@ -211,13 +228,18 @@ LayerState RangeTrainer::state(int layer, int64_t version) const {
 }
 
 void RangeTrainer::retain(int64_t oldest, const std::set<int64_t>& cuts) {
-  const auto drop = [&](std::map<int64_t, LayerBuffers>* versions) {
+  const auto drop = [&](std::map<int64_t, LayerBuffers>* versions, const auto& last_look) {
     for (auto it = versions->begin(); it != versions->end() && it->first < oldest;) {
-      it = cuts.count(it->first) != 0 ? std::next(it) : versions->erase(it);
+      if (cuts.count(it->first) != 0) {
+        ++it;
+        continue;
+      }
+      last_look(it->second);
+      it = versions->erase(it);
     }
   };
-  drop(&parameters_);
-  drop(&statistics_);
+  drop(&parameters_, [this](const LayerBuffers& parameters) { recycle(parameters); });
+  drop(&statistics_, [](const LayerBuffers&) {});
 }
 
 }  // namespace ft

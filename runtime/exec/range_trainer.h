@@ -90,6 +90,8 @@ class RangeTrainer {
   }
   StepId step_id(int64_t batch, int micro) const;
   std::vector<BufferPtr> next_statistics() const;
+  BufferPtr take_parameters(size_t local);
+  void recycle(const LayerBuffers& parameters);
   std::vector<BufferPtr> make_gradients() const;
   LossResult loss_of(const Buffer& output, const Buffer& labels, int64_t rows,
                      float* grad_output) const;
@@ -103,6 +105,9 @@ class RangeTrainer {
   std::unique_ptr<RangeExecutor> executor_;
 
   std::map<int64_t, LayerBuffers> parameters_;  // by version
+  // Per layer, of a version that nobody has any more: the next one takes its place, which spares
+  // the system new pages in every step.
+  std::vector<BufferPtr> spare_parameters_;
   std::map<int64_t, LayerBuffers> statistics_;  // by version
   LayerBuffers statistics_head_;                // after the latest forward pass
   std::map<std::pair<int64_t, int>, Flight> flights_;

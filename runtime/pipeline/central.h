@@ -188,6 +188,7 @@ class Central {
   void note_link(PeerId from, const net::LinkSpeed& link);
   LinkCost link_cost(PeerId from, PeerId to) const;
   void note_speed(Device* device, PeerId peer, const net::Progress& progress);
+  void note_shift(double shift);
   void maybe_repartition();
   bool pays(double batch_us, const Plan& plan) const;
   void check_prediction();

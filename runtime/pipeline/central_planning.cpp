@@ -17,6 +17,7 @@ constexpr TimeUs kAgainWaitMinUs = 2 * kSecondUs;
 constexpr TimeUs kAgainWaitMaxUs = 32 * kSecondUs;
 constexpr double kFaster = 0.9;
 constexpr double kGainMax = 0.5;
+constexpr double kJump = 1.5;
 constexpr TimeUs kCalmUs = 60 * kSecondUs;
 constexpr TimeUs kMoveUs = 300 * kMillisecondUs;  // until one was seen
 // A device that is left out can hardly show that it was the moment that was bad, and not the device
@@ -93,7 +94,7 @@ void Central::on_measured(PeerId from, const net::Measured& measured) {
     const double before = device.speed.times();
     device.speed.measured_again(static_cast<double>(measured.times()),
                                 static_cast<double>(measured.cpu_share()));
-    if (device.speed.take_shift()) speeds_shifted_ = true;
+    note_shift(device.speed.take_shift());
     const bool faster = device.speed.times() < kFaster * before;
     TimeUs& wait = device.measure_again_wait;
     wait = faster ? kAgainWaitMinUs : std::clamp(2 * wait, kAgainWaitMinUs, kAgainWaitMaxUs);
@@ -258,7 +259,13 @@ void Central::note_speed(Device* device, PeerId peer, const net::Progress& progr
   batch.besides_us = static_cast<double>(std::max<TimeUs>(besides, 0)) / each;
   batch.load = static_cast<double>(busy) / static_cast<double>(passed);
   device->speed.add(batch);
-  if (device->speed.take_shift()) speeds_shifted_ = true;
+  note_shift(device->speed.take_shift());
+}
+
+// So great a change is no noise, however many moves were made before it.
+void Central::note_shift(double shift) {
+  if (shift > 1) speeds_shifted_ = true;
+  if (shift >= kJump) gain_wanted_ = 0;
 }
 
 // Whether the batches that are left make up for the move: the pipeline runs empty, layers travel,
