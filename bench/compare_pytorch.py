@@ -31,8 +31,11 @@ CASES = {
 
 
 def start(*words, **environment):
+    # Both sides' BLAS chooses for itself.
+    inherited = {name: value for name, value in os.environ.items()
+                 if not name.startswith("OPENBLAS_")}
     return subprocess.Popen([str(word) for word in words], text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, env={**os.environ, **environment})
+                            stderr=subprocess.PIPE, env={**inherited, **environment})
 
 
 def finish(process):

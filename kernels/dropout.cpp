@@ -6,6 +6,9 @@
 // so a row has the same mask in whichever micro-batch it is. Backward computes it again: four
 // elements cost one block of random numbers, and nothing is stashed.
 
+#include <algorithm>
+#include <array>
+
 #include "kernels/ops.h"
 #include "kernels/parallel.h"
 #include "kernels/request.h"
@@ -14,8 +17,9 @@
 namespace ft {
 namespace {
 
-constexpr uint64_t kBlock = 4;   // random numbers of one counter
-constexpr int kEpochShift = 40;  // batches are numbered below 2^40
+constexpr int64_t kBlock = 4;     // random numbers of one counter
+constexpr int64_t kAtOnce = 256;  // random numbers
+constexpr int kEpochShift = 40;   // batches are numbered below 2^40
 
 // Which axis counts the rows of a batch: maps of rank 3 and more are CNHW here (the op table says
 // LayoutRule::kFeatureMap, whose importer makes it so), matrices have the batch first.
@@ -28,7 +32,7 @@ struct DropoutShape {
   int64_t run = 1;
 
   uint64_t blocks_per_row() const {
-    return (static_cast<uint64_t>(channels * run) + kBlock - 1) / kBlock;
+    return static_cast<uint64_t>((channels * run + kBlock - 1) / kBlock);
   }
 };
 
@@ -55,29 +59,41 @@ class DropoutKernel final : public Kernel {
 
  private:
   void apply(const float* source, float* target, const StepId& step, ThreadPool* pool) const {
-    parallel_for_rows(pool, shape_.channels * shape_.rows, shape_.run, [&](int64_t index) {
-      const int64_t channel = index / shape_.rows;
-      const int64_t row = index % shape_.rows + step.row_first;
-      apply_run(source + index * shape_.run, target + index * shape_.run,
-                static_cast<uint64_t>(channel * shape_.run), static_cast<uint64_t>(row), step);
-    });
+    parallel_for_rows(pool, shape_.rows, shape_.channels * shape_.run,
+                      [&](int64_t row) { apply_row(source, target, row, step); });
   }
 
-  // A run that starts with element `first` of its row.
-  void apply_run(const float* source, float* target, uint64_t first, uint64_t row,
-                 const StepId& step) const {
+  // Random numbers for many elements at once, then element by element where the row lies.
+  void apply_row(const float* source, float* target, int64_t row, const StepId& step) const {
     const RandomKey key = {step.seed, RandomPurpose::kDropout, node_};
     const uint64_t counter_high =
         (static_cast<uint64_t>(step.epoch) << kEpochShift) ^ static_cast<uint64_t>(step.batch);
-    const uint64_t last = first + static_cast<uint64_t>(shape_.run);
-    for (uint64_t element = first; element < last;) {
-      const auto bits =
-          random_block(key, counter_high, row * shape_.blocks_per_row() + element / kBlock);
-      const uint64_t block_last = std::min(last, (element / kBlock + 1) * kBlock);
-      for (; element < block_last; ++element, ++source, ++target) {
-        const bool is_kept = uniform_float(bits[element % kBlock]) >= ratio_;
-        *target = is_kept ? *source * factor_ : 0.0F;
+    const uint64_t counter_low =
+        static_cast<uint64_t>(row + step.row_first) * shape_.blocks_per_row();
+    const int64_t elements = shape_.channels * shape_.run;
+    std::array<uint32_t, kAtOnce> bits;
+    int64_t channel = 0;
+    int64_t at = 0;  // in the channel's run
+    for (int64_t first = 0; first < elements; first += kAtOnce) {
+      const int64_t count = std::min(kAtOnce, elements - first);
+      random_blocks(key, counter_high, counter_low + static_cast<uint64_t>(first) / kBlock,
+                    (count + kBlock - 1) / kBlock, bits.data());
+      for (int64_t done = 0; done < count;) {
+        const int64_t part = std::min(count - done, shape_.run - at);
+        const int64_t offset = (channel * shape_.rows + row) * shape_.run + at;
+        keep(bits.data() + done, part, source + offset, target + offset);
+        done += part;
+        at += part;
+        if (at < shape_.run) continue;
+        at = 0;
+        ++channel;
       }
+    }
+  }
+
+  void keep(const uint32_t* bits, int64_t count, const float* source, float* target) const {
+    for (int64_t i = 0; i < count; ++i) {
+      target[i] = uniform_float(bits[i]) >= ratio_ ? source[i] * factor_ : 0.0F;
     }
   }
 

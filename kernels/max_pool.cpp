@@ -4,6 +4,7 @@
 //
 // The stash holds, per output, which element of the window won: 2 bytes.
 
+#include <array>
 #include <limits>
 
 #include "kernels/ops.h"
@@ -13,6 +14,8 @@
 
 namespace ft {
 namespace {
+
+constexpr int64_t kRowOutputs = 64;
 
 class MaxPool : public Kernel {
  public:
@@ -41,24 +44,71 @@ class MaxPool : public Kernel {
   }
 
  private:
+  // Outputs side by side, window element by window element: no branch depends on the data, and the
+  // compiler makes vectors of it.
+  struct Row {
+    std::array<float, kRowOutputs> best;
+    std::array<int32_t, kRowOutputs> winner;
+  };
+
   void forward_plane(const float* x, float* y, uint16_t* winners) const {
     const Window& w = shape_.window;
-    for_windows(w, [&](int64_t out, const WindowSpan& span) {
-      float best = -std::numeric_limits<float>::infinity();
-      int64_t winner = span.row_first * w.kernel_width + span.column_first;
-      for (int64_t ky = span.row_first; ky < span.row_last; ++ky) {
-        const float* row = x + span.input + ky * w.input_width;
-        for (int64_t kx = span.column_first; kx < span.column_last; ++kx) {
-          // No branches: which element wins cannot be predicted.
-          const float value = row[kx];
-          const bool wins = static_cast<int>(value > best) | static_cast<int>(value != value);
-          best = wins ? value : best;
-          winner = wins ? ky * w.kernel_width + kx : winner;
+    for (int64_t oy = 0; oy < w.output_height; ++oy) {
+      for (int64_t first = 0; first < w.output_width; first += kRowOutputs) {
+        const int64_t count = std::min(kRowOutputs, w.output_width - first);
+        Row row;
+        find_winners(x, oy, first, count, &row);
+        const int64_t out = oy * w.output_width + first;
+        std::copy_n(row.best.begin(), count, y + out);
+        if (winners != nullptr) std::copy_n(row.winner.begin(), count, winners + out);
+      }
+    }
+  }
+
+  void find_winners(const float* x, int64_t oy, int64_t first, int64_t count, Row* row) const {
+    const Window& w = shape_.window;
+    const int64_t top = w.input_row(oy, 0);
+    const int64_t row_first = std::max<int64_t>(0, -top);
+    const int64_t row_last = std::min(w.kernel_height, w.input_height - top);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t column = std::max<int64_t>(0, -w.input_column(first + i, 0));
+      row->best[static_cast<size_t>(i)] = -std::numeric_limits<float>::infinity();
+      row->winner[static_cast<size_t>(i)] =
+          static_cast<int32_t>(row_first * w.kernel_width + column);
+    }
+    for (int64_t ky = row_first; ky < row_last; ++ky) {
+      const float* line = x + (top + ky) * w.input_width;
+      for (int64_t kx = 0; kx < w.kernel_width; ++kx) {
+        // Outputs for which this element lies inside the input.
+        const int64_t base = w.input_column(first, kx);
+        const int64_t from = base >= 0 ? 0 : ceil_div(-base, w.stride_width);
+        const int64_t room = w.input_width - base;
+        const int64_t to = room <= 0 ? 0 : std::min(count, ceil_div(room, w.stride_width));
+        const auto element = static_cast<int32_t>(ky * w.kernel_width + kx);
+        if (w.stride_width == 1) {
+          challenge<1>(line + base, from, to, element, row);
+        } else if (w.stride_width == 2) {
+          challenge<2>(line + base, from, to, element, row);
+        } else {
+          challenge<0>(line + base, from, to, element, row);
         }
       }
-      y[out] = best;
-      if (winners != nullptr) winners[out] = static_cast<uint16_t>(winner);
-    });
+    }
+  }
+
+  // Outputs [from, to) compare their best with this element of their windows. Stride 0: the
+  // window's own.
+  template <int64_t Stride>
+  void challenge(const float* x, int64_t from, int64_t to, int32_t element, Row* row) const {
+    const int64_t stride = Stride > 0 ? Stride : shape_.window.stride_width;
+    float* const best = row->best.data();
+    int32_t* const winner = row->winner.data();
+    for (int64_t i = from; i < to; ++i) {
+      const float value = x[i * stride];
+      const bool wins = static_cast<int>(value > best[i]) | static_cast<int>(value != value);
+      best[i] = wins ? value : best[i];
+      winner[i] = wins ? element : winner[i];
+    }
   }
 
   void backward_plane(const float* dy, const uint16_t* winners, float* dx) const {
