@@ -113,6 +113,7 @@ Result<KernelPlan> make_conv(const OpRequest& request) {
   plan.saved_inputs = 0b011;
   plan.forward_workspace_bytes = path.forward_workspace_bytes;
   plan.backward_workspace_bytes = path.backward_workspace_bytes;
+  plan.splits_backward = path.splits_backward;
   plan.flops =
       2.0 * static_cast<double>(output.element_count()) * static_cast<double>(shape.group_depth());
   return plan;

@@ -230,6 +230,7 @@ ConvPath make_conv_im2col(const ConvShape& shape) {
   ConvPath path;
   path.forward_workspace_bytes = kernel->forward_workspace_bytes();
   path.backward_workspace_bytes = kernel->backward_workspace_bytes();
+  path.splits_backward = true;
   path.kernel = std::move(kernel);
   return path;
 }

@@ -83,6 +83,7 @@ ConvPath make_conv_pointwise(const ConvShape& shape) {
   auto kernel = std::make_unique<ConvPointwise>(shape);
   ConvPath path;
   path.backward_workspace_bytes = gemm_long_k_workspace_bytes(kernel->weight_gradient());
+  path.splits_backward = true;
   path.kernel = std::move(kernel);
   return path;
 }

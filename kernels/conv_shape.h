@@ -33,6 +33,7 @@ struct ConvPath {
   std::unique_ptr<const Kernel> kernel;
   int64_t forward_workspace_bytes = 0;
   int64_t backward_workspace_bytes = 0;
+  bool splits_backward = false;  // as in KernelPlan
 };
 
 ConvPath make_conv_pointwise(const ConvShape& shape);  // 1x1, stride 1, no padding: plain GEMMs

@@ -151,8 +151,10 @@ std::optional<ConvPath> make_conv_trimmed(const ConvShape& shape) {
                             v.dilation_height, v.pad_top);
   v.pad_right = pad_behind(v.input_width, v.output_width, v.kernel_width, v.stride_width,
                            v.dilation_width, v.pad_left);
+  ConvPath path = make_conv_path(inner);
   ConvPath made;
-  auto kernel = std::make_unique<ConvTrimmed>(shape, inner, rows, columns, make_conv_path(inner));
+  made.splits_backward = path.splits_backward;
+  auto kernel = std::make_unique<ConvTrimmed>(shape, inner, rows, columns, std::move(path));
   made.forward_workspace_bytes = kernel->forward_workspace_bytes();
   made.backward_workspace_bytes = kernel->backward_workspace_bytes();
   made.kernel = std::move(kernel);

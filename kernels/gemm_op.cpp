@@ -174,6 +174,7 @@ Result<KernelPlan> make_gemm(const OpRequest& request) {
   plan.kernel = std::make_unique<GemmKernel>(op);
   plan.outputs = {{DType::kFloat32, y}};
   plan.saved_inputs = 0b011;
+  plan.splits_backward = true;
   plan.backward_workspace_bytes = gemm_long_k_workspace_bytes(gradient_b_shape(op));
   plan.flops = 2.0 * static_cast<double>(y.element_count()) * static_cast<double>(op.k);
   return plan;

@@ -171,6 +171,7 @@ Result<KernelPlan> make_mat_mul(const OpRequest& request) {
   }
   plan.outputs = {{DType::kFloat32, y}};
   plan.saved_inputs = 0b11;
+  plan.splits_backward = true;
   plan.flops = 2.0 * static_cast<double>(y.element_count()) * static_cast<double>(k);
   return plan;
 }

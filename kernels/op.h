@@ -114,6 +114,9 @@ struct KernelPlan {
   bool is_view = false;
   // forward allows outputs[0] == inputs[0]; backward allows grad_inputs[0] == grad_outputs[0].
   bool in_place = false;
+  // The gradient of input 0 and those of the others have nothing in common: two calls of backward,
+  // each with the others null, cost no more than one.
+  bool splits_backward = false;
   double flops = 0;  // of one forward call, multiply and add counted as two
 };
 

@@ -1,5 +1,6 @@
 #include "runtime/base/digest.h"
 
+#include <memory>
 #include <sodium.h>
 #include <xxhash.h>
 
@@ -55,6 +56,16 @@ bool from_hex(const std::string& text, std::span<uint8_t> bytes) {
 
 uint64_t xxh3_64(std::span<const std::byte> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
+}
+
+uint64_t xxh3_64_of_parts(std::span<const std::span<const std::byte>> parts) {
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(),
+                                                                       &XXH3_freeState);
+  FT_CHECK(state != nullptr && XXH3_64bits_reset(state.get()) == XXH_OK);
+  for (const std::span<const std::byte> part : parts) {
+    FT_CHECK(XXH3_64bits_update(state.get(), part.data(), part.size()) == XXH_OK);
+  }
+  return XXH3_64bits_digest(state.get());
 }
 
 uint64_t random_u64() {

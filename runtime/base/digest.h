@@ -35,6 +35,8 @@ std::string to_hex(std::span<const uint8_t> bytes);
 bool from_hex(const std::string& text, std::span<uint8_t> bytes);
 
 uint64_t xxh3_64(std::span<const std::byte> bytes);
+// Of the parts as if they were one piece.
+uint64_t xxh3_64_of_parts(std::span<const std::span<const std::byte>> parts);
 
 // From the operating system, for run ids and incarnations; never for training.
 uint64_t random_u64();

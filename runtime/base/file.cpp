@@ -76,6 +76,11 @@ Result<BufferPtr> read_file(const std::string& path, int64_t bytes_max) {
 }
 
 Status write_file_atomic(const std::string& path, std::span<const std::byte> bytes) {
+  return write_parts_atomic(path, std::span(&bytes, 1));
+}
+
+Status write_parts_atomic(const std::string& path,
+                          std::span<const std::span<const std::byte>> parts) {
   const std::string aside = path + ".tmp";
   {
     const FileDescriptor file(
@@ -83,7 +88,9 @@ Status write_file_atomic(const std::string& path, std::span<const std::byte> byt
     if (file.get() < 0) {
       return failed_error("%s: cannot create: %s", aside.c_str(), std::strerror(errno));
     }
-    FT_RETURN_IF_ERROR(write_all(file.get(), bytes, aside));
+    for (const std::span<const std::byte> part : parts) {
+      FT_RETURN_IF_ERROR(write_all(file.get(), part, aside));
+    }
     if (::fsync(file.get()) != 0) {
       return failed_error("%s: cannot sync: %s", aside.c_str(), std::strerror(errno));
     }

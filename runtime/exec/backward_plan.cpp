@@ -13,8 +13,12 @@ struct Gradient {
 
 class BackwardPlanner {
  public:
-  BackwardPlanner(const Model& model, StoragePlan* storage, RangeProgram* program)
-      : model_(model), storage_(*storage), program_(*program), gradients_(model.values.size()) {}
+  BackwardPlanner(const Model& model, bool defers, StoragePlan* storage, RangeProgram* program)
+      : model_(model),
+        defers_(defers),
+        storage_(*storage),
+        program_(*program),
+        gradients_(model.values.size()) {}
 
   void run() {
     for (size_t i = 0; i < program_.received_gradients.size(); ++i) {
@@ -138,7 +142,42 @@ class BackwardPlanner {
         contribute(id, target, step, &backward);
       }
     }
+    if (may_defer(node, plan)) defer(node, plan, grad_output, &backward);
     program_.backward.push_back(std::move(backward));
+  }
+
+  // Input 0 is a value whose gradient somebody waits for, the others are parameters that nobody
+  // else uses here: the order in which contributions are added does not change.
+  bool may_defer(const Node& node, const KernelPlan& plan) const {
+    if (!defers_ || !plan.splits_backward || !wants_gradient(node.inputs[0])) return false;
+    if (model_.value(node.inputs[0]).kind != ValueKind::kActivation) return false;
+    bool any = false;
+    for (size_t i = 1; i < node.inputs.size(); ++i) {
+      const ValueId id = node.inputs[i];
+      if (!wants_gradient(id)) continue;
+      const bool own = model_.value(id).kind == ValueKind::kParameter &&
+                       contributions_[static_cast<size_t>(id)] == 1 && sent_index(id) < 0 &&
+                       std::count(program_.received_gradients.begin(),
+                                  program_.received_gradients.end(), id) == 0;
+      if (!own) return false;
+      any = true;
+    }
+    return any;
+  }
+
+  // Takes the parameters' gradients out of the step, into one behind all others. What it reads must
+  // live as long: the gradient of the output; stashes and inputs do.
+  void defer(const Node& node, const KernelPlan& plan, const Gradient& grad_output,
+             BackwardStep* backward) {
+    const int step = 2 * storage_.node_count() + static_cast<int>(program_.deferred.size());
+    storage_.extend_work(grad_output.location, step);
+    BackwardStep later = *backward;
+    later.copies.clear();
+    later.additions.clear();
+    later.grad_inputs[0] = Location{};
+    later.workspace = storage_.work(plan.backward_workspace_bytes, step, step);
+    for (size_t i = 1; i < node.inputs.size(); ++i) backward->grad_inputs[i] = Location{};
+    program_.deferred.push_back(std::move(later));
   }
 
   void add_saved(int local, BackwardStep* backward) {
@@ -186,6 +225,7 @@ class BackwardPlanner {
   }
 
   const Model& model_;
+  const bool defers_;
   StoragePlan& storage_;
   RangeProgram& program_;
   std::vector<Gradient> gradients_;  // by ValueId
@@ -194,8 +234,8 @@ class BackwardPlanner {
 
 }  // namespace
 
-void plan_backward(const Model& model, StoragePlan* storage, RangeProgram* program) {
-  BackwardPlanner(model, storage, program).run();
+void plan_backward(const Model& model, bool defers, StoragePlan* storage, RangeProgram* program) {
+  BackwardPlanner(model, defers, storage, program).run();
 }
 
 }  // namespace ft

@@ -127,11 +127,11 @@ RangeExecutor::RangeExecutor(std::shared_ptr<const Model> model, std::vector<Lay
 Result<std::unique_ptr<RangeExecutor>> RangeExecutor::create(std::shared_ptr<const Model> model,
                                                              LayerRange range,
                                                              std::vector<LayerLayout> layouts,
-                                                             ThreadPool* pool) {
+                                                             bool defers, ThreadPool* pool) {
   std::unique_ptr<RangeExecutor> executor(
       new RangeExecutor(std::move(model), std::move(layouts), pool));
-  FT_ASSIGN_OR_RETURN(executor->train_,
-                      compile_range(*executor->model_, range, executor->layouts_, Mode::kTrain));
+  FT_ASSIGN_OR_RETURN(executor->train_, compile_range(*executor->model_, range, executor->layouts_,
+                                                      Mode::kTrain, defers));
   FT_ASSIGN_OR_RETURN(executor->infer_,
                       compile_range(*executor->model_, range, executor->layouts_, Mode::kInfer));
   executor->work_ = make_buffer(
@@ -230,29 +230,31 @@ std::vector<ConstBufferPtr> RangeExecutor::evaluate(const LayerBuffers& paramete
   return with_passed(outputs, infer_->passed_outputs, inputs);
 }
 
-std::vector<ConstBufferPtr> RangeExecutor::backward(
-    const LayerBuffers& parameters, const LayerBuffers& statistics,
-    const std::vector<ConstBufferPtr>& received, const StepId& step,
-    const std::vector<BufferPtr>& parameter_gradients, Slot* slot) {
-  FT_CHECK(received.size() == train_->received_gradients.size());
+RangeExecutor::Frame RangeExecutor::backward_frame(const Backward& call,
+                                                   const std::vector<BufferPtr>& sent) const {
+  Frame frame;
+  frame.model = model_.get();
+  frame.stash = call.slot.stash->data();
+  frame.work = work_->data();
+  frame.parameters = bases(call.parameters);
+  frame.statistics = bases(call.statistics);
+  frame.inputs = bases(call.slot.inputs);
+  frame.saved_outputs = bases(call.slot.outputs);
+  frame.received = bases(call.received);
+  frame.parameter_gradients = mutable_bases(call.parameter_gradients);
+  frame.sent = mutable_bases(sent);
+  return frame;
+}
+
+std::vector<ConstBufferPtr> RangeExecutor::backward(const Backward& call) {
+  FT_CHECK(call.received.size() == train_->received_gradients.size());
   std::vector<BufferPtr> sent(train_->sent_gradients.size());
   for (size_t i = 0; i < sent.size(); ++i) {
     if (train_->passed_gradients[i] >= 0) continue;
     sent[i] =
         make_buffer(static_cast<size_t>(model_->value(train_->sent_gradients[i]).type.bytes()));
   }
-  Frame frame;
-  frame.model = model_.get();
-  frame.stash = slot->stash->data();
-  frame.work = work_->data();
-  frame.parameters = bases(parameters);
-  frame.statistics = bases(statistics);
-  frame.inputs = bases(slot->inputs);
-  frame.saved_outputs = bases(slot->outputs);
-  frame.received = bases(received);
-  frame.parameter_gradients = mutable_bases(parameter_gradients);
-  frame.sent = mutable_bases(sent);
-
+  const Frame frame = backward_frame(call, sent);
   for (size_t i = 0; i < train_->unused_gradients.size(); ++i) {
     std::memset(frame.write(train_->unused_gradients[i]), 0,
                 static_cast<size_t>(train_->unused_gradient_bytes[i]));
@@ -261,11 +263,24 @@ std::vector<ConstBufferPtr> RangeExecutor::backward(
     BufferPtr& buffer = sent[static_cast<size_t>(index)];
     std::memset(buffer->data(), 0, buffer->size());
   }
+  run_backward(train_->backward, frame, call.step);
+  return with_passed(sent, train_->passed_gradients, call.received);
+}
+
+void RangeExecutor::finish_backward(Backward&& call) {
+  if (!train_->deferred.empty()) {
+    run_backward(train_->deferred, backward_frame(call, {}), call.step);
+  }
+  free_stashes_.push_back(std::move(call.slot.stash));
+}
+
+void RangeExecutor::run_backward(const std::vector<BackwardStep>& steps, const Frame& frame,
+                                 const StepId& step) {
   std::vector<const void*> inputs;
   std::vector<const void*> outputs;
   std::vector<const float*> grad_outputs;
   std::vector<float*> grad_inputs;
-  for (const BackwardStep& backward_step : train_->backward) {
+  for (const BackwardStep& backward_step : steps) {
     if (backward_step.kernel != nullptr) {
       inputs.clear();
       outputs.clear();
@@ -303,8 +318,6 @@ std::vector<ConstBufferPtr> RangeExecutor::backward(
                  frame.write_floats(addition.target), addition.elements);
     }
   }
-  free_stashes_.push_back(std::move(slot->stash));
-  return with_passed(sent, train_->passed_gradients, received);
 }
 
 }  // namespace ft

@@ -34,7 +34,7 @@ class RangeExecutor {
   static Result<std::unique_ptr<RangeExecutor>> create(std::shared_ptr<const Model> model,
                                                        LayerRange range,
                                                        std::vector<LayerLayout> layouts,
-                                                       ThreadPool* pool);
+                                                       bool defers, ThreadPool* pool);
 
   const RangeProgram& train() const { return *train_; }
   const RangeProgram& infer() const { return *infer_; }
@@ -49,16 +49,23 @@ class RangeExecutor {
                std::vector<ConstBufferPtr> inputs, const StepId& step,
                const std::vector<BufferPtr>& next_statistics, Slot* slot);
 
-  // Backward of the same micro-batch with the same parameters. `received` by
-  // train().received_gradients. Overwrites `parameter_gradients` (per layer, parameter_count
-  // floats) and returns the gradients to send, by train().sent_gradients. The slot's stash is
-  // returned to the executor.
-  std::vector<ConstBufferPtr> backward(const LayerBuffers& parameters,
-                                       const LayerBuffers& statistics,
-                                       const std::vector<ConstBufferPtr>& received,
-                                       const StepId& step,
-                                       const std::vector<BufferPtr>& parameter_gradients,
-                                       Slot* slot);
+  // What backward is given. `received` by train().received_gradients; `parameter_gradients` are
+  // overwritten: per layer, parameter_count floats.
+  struct Backward {
+    LayerBuffers parameters;
+    LayerBuffers statistics;
+    std::vector<ConstBufferPtr> received;
+    StepId step;
+    std::vector<BufferPtr> parameter_gradients;
+    Slot slot;
+  };
+
+  // Backward of the same micro-batch with the same parameters. Returns the gradients to send, by
+  // train().sent_gradients.
+  std::vector<ConstBufferPtr> backward(const Backward& call);
+  // What backward has deferred, before anything else is run; the stash is returned to the executor.
+  // To be called in any case.
+  void finish_backward(Backward&& call);
 
   // Forward-only pass in inference mode; returns what crosses the end, by infer().outputs.
   std::vector<ConstBufferPtr> evaluate(const LayerBuffers& parameters,
@@ -74,6 +81,8 @@ class RangeExecutor {
   std::vector<BufferPtr> make_outputs(const RangeProgram& program,
                                       const std::vector<ConstBufferPtr>& inputs);
   BufferPtr take_stash();
+  Frame backward_frame(const Backward& call, const std::vector<BufferPtr>& sent) const;
+  void run_backward(const std::vector<BackwardStep>& steps, const Frame& frame, const StepId& step);
 
   std::shared_ptr<const Model> model_;
   std::vector<LayerLayout> layouts_;

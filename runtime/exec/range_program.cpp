@@ -17,7 +17,7 @@ std::vector<ValueId> with_gradient(const Model& model, const std::vector<ValueId
 
 Result<std::unique_ptr<const RangeProgram>> compile_range(const Model& model, LayerRange range,
                                                           const std::vector<LayerLayout>& layouts,
-                                                          Mode mode) {
+                                                          Mode mode, bool defers) {
   FT_CHECK(range.first >= 0 && range.first < range.last && range.last <= model.layer_count());
   auto program = std::make_unique<RangeProgram>();
   program->range = range;
@@ -32,7 +32,7 @@ Result<std::unique_ptr<const RangeProgram>> compile_range(const Model& model, La
   StoragePlan storage(model, layouts, program.get());
   FT_RETURN_IF_ERROR(storage.make_kernels());
   storage.plan_forward();
-  if (mode == Mode::kTrain) plan_backward(model, &storage, program.get());
+  if (mode == Mode::kTrain) plan_backward(model, defers, &storage, program.get());
   storage.place_work();
   return std::unique_ptr<const RangeProgram>(std::move(program));
 }

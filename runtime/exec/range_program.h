@@ -93,8 +93,10 @@ struct RangeProgram {
   std::vector<int32_t> passed_gradients;    // per sent gradient: position in received, or -1
 
   std::vector<ForwardStep> forward;
-  std::vector<CopyStep> forward_copies;    // after the steps
-  std::vector<BackwardStep> backward;      // in order of execution
+  std::vector<CopyStep> forward_copies;  // after the steps
+  std::vector<BackwardStep> backward;    // in order of execution
+  // After those, when the gradients are sent: parameters' gradients that nobody waits for.
+  std::vector<BackwardStep> deferred;
   std::vector<Location> unused_gradients;  // parameters that no loss depends on: zeroed
   std::vector<int64_t> unused_gradient_bytes;
   std::vector<int32_t> empty_sent;  // sent gradients that nothing contributes to: zeroed
@@ -107,8 +109,10 @@ struct RangeProgram {
 };
 
 // REQUIRES: 0 <= range.first < range.last <= model.layer_count(). `layouts` are the whole model's.
+// `defers`: parameters' gradients that can be are computed after all others. The bits are the same;
+// it takes more work memory.
 Result<std::unique_ptr<const RangeProgram>> compile_range(const Model& model, LayerRange range,
                                                           const std::vector<LayerLayout>& layouts,
-                                                          Mode mode);
+                                                          Mode mode, bool defers = false);
 
 }  // namespace ft

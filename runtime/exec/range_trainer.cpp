@@ -31,7 +31,8 @@ Result<std::unique_ptr<RangeTrainer>> RangeTrainer::create(std::shared_ptr<const
   FT_CHECK(options.batch_size == model->batch * options.micro_batches);
   std::unique_ptr<RangeTrainer> trainer(new RangeTrainer(std::move(model), range, options, pool));
   FT_ASSIGN_OR_RETURN(trainer->executor_,
-                      RangeExecutor::create(trainer->model_, range, trainer->layouts_, pool));
+                      RangeExecutor::create(trainer->model_, range, trainer->layouts_,
+                                            options.defers_gradients, pool));
   trainer->gradients_ = trainer->make_gradients();
   if (options.micro_batches > 1) trainer->micro_gradients_ = trainer->make_gradients();
   return trainer;
@@ -42,6 +43,7 @@ void RangeTrainer::load(int64_t version, const std::vector<LayerState>& states) 
   parameters_.clear();
   statistics_.clear();
   flights_.clear();
+  unfinished_.reset();
   LayerBuffers& parameters = parameters_[version];
   LayerBuffers& statistics = statistics_[version];
   for (const LayerState& state : states) {
@@ -97,6 +99,7 @@ Result<RangeTrainer::ForwardResult> RangeTrainer::forward(int64_t batch, int mic
                                                           std::vector<ConstBufferPtr> inputs,
                                                           const ConstBufferPtr& labels) {
   FT_CHECK(parameters_.count(version) != 0);
+  finish_backward();
   Flight& flight = flights_[{batch, micro}];
   flight.version = version;
   const std::vector<BufferPtr> moved = next_statistics();
@@ -133,6 +136,7 @@ Result<RangeTrainer::ForwardResult> RangeTrainer::forward(int64_t batch, int mic
 
 std::vector<ConstBufferPtr> RangeTrainer::backward(int64_t batch, int micro,
                                                    const std::vector<ConstBufferPtr>& received) {
+  finish_backward();
   const auto found = flights_.find({batch, micro});
   FT_CHECK(found != flights_.end());
   Flight flight = std::move(found->second);
@@ -141,19 +145,31 @@ std::vector<ConstBufferPtr> RangeTrainer::backward(int64_t batch, int micro,
   if (is_last() && !executor_->train().received_gradients.empty()) {
     gradients = {flight.grad_output};
   }
-  const std::vector<BufferPtr>& target = micro == 0 ? gradients_ : micro_gradients_;
-  std::vector<ConstBufferPtr> sent =
-      executor_->backward(parameters_[flight.version], statistics_head_, gradients,
-                          step_id(batch, micro), target, &flight.slot);
-  if (micro > 0) {
-    for (size_t i = 0; i < gradients_.size(); ++i) {
-      float* sum = gradients_[i]->floats();
-      const float* part = micro_gradients_[i]->floats();
-      const int64_t count = layout(i).parameter_count;
-      for (int64_t k = 0; k < count; ++k) sum[k] += part[k];
-    }
-  }
+  RangeExecutor::Backward call;
+  call.parameters = parameters_[flight.version];
+  call.statistics = statistics_head_;
+  call.received = std::move(gradients);
+  call.step = step_id(batch, micro);
+  call.parameter_gradients = micro == 0 ? gradients_ : micro_gradients_;
+  call.slot = std::move(flight.slot);
+  std::vector<ConstBufferPtr> sent = executor_->backward(call);
+  unfinished_ = std::move(call);
+  unfinished_micro_ = micro;
+  if (!options_.defers_gradients) finish_backward();
   return sent;
+}
+
+void RangeTrainer::finish_backward() {
+  if (!unfinished_) return;
+  executor_->finish_backward(std::move(*unfinished_));
+  unfinished_.reset();
+  if (unfinished_micro_ == 0) return;
+  for (size_t i = 0; i < gradients_.size(); ++i) {
+    float* sum = gradients_[i]->floats();
+    const float* part = micro_gradients_[i]->floats();
+    const int64_t count = layout(i).parameter_count;
+    for (int64_t k = 0; k < count; ++k) sum[k] += part[k];
+  }
 }
 
 // The bytes are whatever was there.
@@ -173,6 +189,7 @@ void RangeTrainer::recycle(const LayerBuffers& parameters) {
 }
 
 void RangeTrainer::step(int64_t batch, int64_t mean_from) {
+  finish_backward();
   const LayerBuffers& old = parameters_.at(batch - 1);
   LayerBuffers next(old.size());
   for (size_t i = 0; i < old.size(); ++i) {
@@ -209,6 +226,7 @@ Result<RangeTrainer::EvaluationResult> RangeTrainer::evaluate(int64_t version,
                                                               const ConstBufferPtr& labels,
                                                               int64_t rows) {
   FT_CHECK(parameters_.count(version) != 0 && statistics_.count(version) != 0);
+  finish_backward();
   EvaluationResult result;
   result.outputs =
       executor_->evaluate(parameters_[version], statistics_[version], std::move(inputs));

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -25,6 +26,9 @@ struct TrainerOptions {
   int micro_batches = 1;  // the model is bound to batch_size / micro_batches rows
   uint64_t seed = 0;
   int64_t batches_per_epoch = 1;
+  // backward returns before the gradients of parameters are there, as far as they can wait:
+  // finish_backward computes them. For stages that others wait for.
+  bool defers_gradients = false;
 };
 
 class RangeTrainer {
@@ -53,6 +57,10 @@ class RangeTrainer {
   // Returns the gradients to send. REQUIRES: forward of (batch, micro) ran.
   std::vector<ConstBufferPtr> backward(int64_t batch, int micro,
                                        const std::vector<ConstBufferPtr>& received);
+
+  // What the last backward has deferred; nothing when that is done. Whatever comes next does it,
+  // too.
+  void finish_backward();
 
   // Version `batch` from version batch - 1 and the batch's gradients. With `mean_from` < batch its
   // parameters are then replaced by the mean of versions mean_from .. batch, added oldest first.
@@ -111,6 +119,8 @@ class RangeTrainer {
   std::map<int64_t, LayerBuffers> statistics_;  // by version
   LayerBuffers statistics_head_;                // after the latest forward pass
   std::map<std::pair<int64_t, int>, Flight> flights_;
+  std::optional<RangeExecutor::Backward> unfinished_;
+  int unfinished_micro_ = 0;
   std::vector<BufferPtr> gradients_;        // the batch's sum so far
   std::vector<BufferPtr> micro_gradients_;  // of one micro-batch; unused when there is one only
 };

@@ -272,7 +272,7 @@ void StoragePlan::place_work() {
     resolve(&step.workspace, arena);
   }
   resolve_copies(program_.forward_copies);
-  for (BackwardStep& step : program_.backward) {
+  const auto resolve_backward = [&](BackwardStep& step) {
     resolve_all(step.inputs);
     resolve_all(step.outputs);
     resolve_all(step.grad_outputs);
@@ -285,7 +285,9 @@ void StoragePlan::place_work() {
       resolve(&addition.b, arena);
       resolve(&addition.target, arena);
     }
-  }
+  };
+  for (BackwardStep& step : program_.backward) resolve_backward(step);
+  for (BackwardStep& step : program_.deferred) resolve_backward(step);
 }
 
 }  // namespace ft

@@ -81,6 +81,6 @@ class StoragePlan {
 };
 
 // The backward half: fills program->backward from the forward storage. REQUIRES: plan_forward ran.
-void plan_backward(const Model& model, StoragePlan* storage, RangeProgram* program);
+void plan_backward(const Model& model, bool defers, StoragePlan* storage, RangeProgram* program);
 
 }  // namespace ft

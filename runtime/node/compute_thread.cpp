@@ -57,9 +57,11 @@ ComputeThread::~ComputeThread() {
 void ComputeThread::loop() {
   pool_ = std::make_unique<ThreadPool>(options_.threads);
   Task task;
+  TimeUs owed_us = 0;  // of the task before, after its result was handed on
+  TimeUs owed_cpu_us = 0;
   while (tasks_.take(&task)) {
     const TimeUs started = monotonic_now_us();
-    const TimeUs cpu_started = thread_cpu_now_us() + pool_->worker_cpu_us();
+    const TimeUs cpu_started = cpu_now_us();
     TaskResult result;
     result.kind = task.kind;
     result.term = task.term;
@@ -68,20 +70,35 @@ void ComputeThread::loop() {
     result.version = task.version;
     result.layer = task.layer;
     run(task, &result);
-    const TimeUs cpu = thread_cpu_now_us() + pool_->worker_cpu_us() - cpu_started;
-    result.task_cpu_us = cpu / pool_->threads();
+    const TimeUs cpu = cpu_now_us() - cpu_started;
+    result.task_cpu_us = (cpu + owed_cpu_us) / pool_->threads();
     result.process_cpu_us = process_cpu_now_us() / pool_->threads();
-    const double slowdown = options_.slowdown.factor();
-    if (slowdown > 1.0 && !(task.kind == TaskKind::kMeasure && task.layer >= 0)) {
-      const auto pause = static_cast<int64_t>((slowdown - 1.0) * static_cast<double>(cpu));
-      std::this_thread::sleep_for(std::chrono::microseconds(pause));
-    }
-    result.busy_us = monotonic_now_us() - started;
+    if (!(task.kind == TaskKind::kMeasure && task.layer >= 0)) sleep_for(cpu);
+    result.busy_us = monotonic_now_us() - started + owed_us;
+    owed_us = owed_cpu_us = 0;
     results_.put(std::move(result));
+    if (task.kind == TaskKind::kBackward) {  // the gradients are on their way
+      const TimeUs rest_started = monotonic_now_us();
+      const TimeUs rest_cpu_started = cpu_now_us();
+      trainer_->finish_backward();
+      owed_cpu_us = cpu_now_us() - rest_cpu_started;
+      sleep_for(owed_cpu_us);
+      owed_us = monotonic_now_us() - rest_started;
+    }
     task = Task();  // its tensors are not kept while waiting
   }
   trainer_.reset();
   pool_.reset();
+}
+
+TimeUs ComputeThread::cpu_now_us() const { return thread_cpu_now_us() + pool_->worker_cpu_us(); }
+
+// As --slowdown asks for after so much work.
+void ComputeThread::sleep_for(TimeUs cpu_us) {
+  const double slowdown = options_.slowdown.factor();
+  if (slowdown <= 1.0) return;
+  const auto pause = static_cast<int64_t>((slowdown - 1.0) * static_cast<double>(cpu_us));
+  std::this_thread::sleep_for(std::chrono::microseconds(pause));
 }
 
 void ComputeThread::run(const Task& task, TaskResult* result) {
@@ -137,9 +154,11 @@ Status ComputeThread::configure(const Task& task, TaskResult* result) {
                          range.last(), model_->layer_count());
   }
   trainer_.reset();  // its memory first
-  FT_ASSIGN_OR_RETURN(trainer_,
-                      RangeTrainer::create(model_, {range.first(), range.last()},
-                                           trainer_options(task.assign.training()), pool_.get()));
+  TrainerOptions options = trainer_options(task.assign.training());
+  // The stage before waits for gradients. What that takes of memory is in no plan.
+  options.defers_gradients = task.stage > 0 && !options_.memory_limited;
+  FT_ASSIGN_OR_RETURN(
+      trainer_, RangeTrainer::create(model_, {range.first(), range.last()}, options, pool_.get()));
   std::vector<LayerState> states;
   for (int layer = range.first(); layer < range.last(); ++layer) {
     const LayerLayout& layout = trainer_->layouts()[static_cast<size_t>(layer)];

@@ -17,6 +17,7 @@ struct ComputeOptions {
   int threads = 1;
   Slowdown slowdown;          // after each task sleep (slowdown - 1) times its CPU time
   ConstBufferPtr model_file;  // null until central has sent it
+  bool memory_limited = false;
 };
 
 class ComputeThread {
@@ -31,6 +32,8 @@ class ComputeThread {
 
  private:
   void loop();
+  TimeUs cpu_now_us() const;
+  void sleep_for(TimeUs cpu_us);
   void run(const Task& task, TaskResult* result);
   Status use_model(const Task& task);
   Status configure(const Task& task, TaskResult* result);

@@ -140,13 +140,9 @@ Status measure_central(const Options& options, const TrainingJob& job, int threa
   return Status();
 }
 
-// What is left when the batches are done: hash, checkpoint, export.
-Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
-                                const RunDirectory& directory, const Reactor& reactor) {
-  const Complete& complete = *reactor.core().complete();
-  const std::vector<ConstBufferPtr> snapshots =
-      reactor.core().snapshots(complete.version, complete.term);
-  FT_CHECK(!snapshots.empty());
+// The model's values at a cut.
+Result<std::vector<ConstBufferPtr>> values_of(const TrainingJob& job,
+                                              const std::vector<ConstBufferPtr>& snapshots) {
   const TrainerOptions trainer = trainer_options(job.training);
   std::vector<LayerLayout> layouts;
   std::vector<LayerState> states;
@@ -156,10 +152,21 @@ Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
                         from_snapshot(layouts.back(), *snapshots[static_cast<size_t>(layer)]));
     states.push_back(std::move(state));
   }
-  const std::vector<ConstBufferPtr> values = values_of_states(*job.model, layouts, states);
+  return values_of_states(*job.model, layouts, states);
+}
+
+// What is left when the batches are done: hash, checkpoint, export.
+Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
+                                const RunDirectory& directory, const Reactor& reactor) {
+  const Complete& complete = *reactor.core().complete();
+  const std::vector<ConstBufferPtr> snapshots =
+      reactor.core().snapshots(complete.version, complete.term);
+  FT_CHECK(!snapshots.empty());
+  FT_ASSIGN_OR_RETURN(std::vector<ConstBufferPtr> values, values_of(job, snapshots));
   FinishedInfo info;
   info.batches = complete.version + 1;
   info.weights_sha256 = weights_sha256(*job.model, values);
+  if (options.export_path.empty()) values.clear();
   FT_RETURN_IF_ERROR(
       write_checkpoint(directory.file("checkpoint.ftc"),
                        Checkpoint{job.model_sha, complete.version, complete.term, snapshots}));
@@ -306,7 +313,10 @@ Status train_central(Options options) {
   Reactor reactor(std::move(transport), self, &interrupt);
   reactor.add_central(std::move(parts));
   reactor.remember(resumed.progress);
-  reactor.add_stage(own, ComputeOptions{threads, slowdown_of(options, 0), job.model_file}, "");
+  reactor.add_stage(
+      own,
+      ComputeOptions{threads, slowdown_of(options, 0), job.model_file, options.memory_bytes > 0},
+      "");
   if (options.resume && !found) {
     log_info("no run in %s: going on with the one that the stages hold", options.run_dir.c_str());
   }
@@ -344,7 +354,7 @@ Status train_stage(const Options& options) {
   FT_RETURN_IF_ERROR(check_endpoint("--central", options.central, options.insecure));
   const PeerId self = random_u64() | 1;
   const int threads = thread_count(options, 1);
-  ComputeOptions compute{threads, slowdown_of(options, 0), nullptr};
+  ComputeOptions compute{threads, slowdown_of(options, 0), nullptr, options.memory_bytes > 0};
   StageOptions stage = stage_options(options, self, threads);
   if (!options.model.empty()) {
     FT_ASSIGN_OR_RETURN(compute.model_file, read_file(options.model));

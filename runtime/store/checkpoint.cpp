@@ -27,25 +27,25 @@ struct LayerHeader {
 }  // namespace
 
 Status write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
-  std::vector<std::byte> file(sizeof(FileHeader));
   FileHeader header{};
   header.magic = kMagic;
   std::memcpy(header.model, checkpoint.model.data(), sizeof(header.model));
   header.version = checkpoint.version;
   header.term = checkpoint.term;
   header.layers = static_cast<int64_t>(checkpoint.snapshots.size());
-  std::memcpy(file.data(), &header, sizeof(header));
-  const auto append = [&file](std::span<const std::byte> bytes) {
-    file.insert(file.end(), bytes.begin(), bytes.end());
-  };
+  std::vector<LayerHeader> layers;
   for (const ConstBufferPtr& snapshot : checkpoint.snapshots) {
-    const LayerHeader layer{static_cast<int64_t>(snapshot->size()), xxh3_64(snapshot->bytes())};
-    append(std::as_bytes(std::span(&layer, 1)));
-    append(snapshot->bytes());
+    layers.push_back({static_cast<int64_t>(snapshot->size()), xxh3_64(snapshot->bytes())});
   }
-  const uint64_t whole = xxh3_64(file);
-  append(std::as_bytes(std::span(&whole, 1)));
-  return write_file_atomic(path, file);
+  // Written from where the bytes are: a copy of all would be as large as the model's state.
+  std::vector<std::span<const std::byte>> parts = {std::as_bytes(std::span(&header, 1))};
+  for (size_t i = 0; i < layers.size(); ++i) {
+    parts.push_back(std::as_bytes(std::span(&layers[i], 1)));
+    parts.push_back(checkpoint.snapshots[i]->bytes());
+  }
+  const uint64_t whole = xxh3_64_of_parts(parts);
+  parts.push_back(std::as_bytes(std::span(&whole, 1)));
+  return write_parts_atomic(path, parts);
 }
 
 Result<Checkpoint> read_checkpoint(const std::string& path) {

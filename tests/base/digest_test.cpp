@@ -31,6 +31,11 @@ TEST_CASE("digest: a stream is its concatenation") {
 TEST_CASE("digest: XXH3 of the empty text is the published one, and damage changes it") {
   CHECK(xxh3_64({}) == 0x2D06800538D394C2);
   CHECK(xxh3_64(bytes_of("abc")) != xxh3_64(bytes_of("abd")));
+  const std::string text(1000, 'x');
+  const auto whole = bytes_of(text);
+  const std::span<const std::byte> parts[] = {whole.first(1), whole.subspan(1, 700),
+                                              whole.subspan(701, 0), whole.subspan(701)};
+  CHECK(xxh3_64_of_parts(parts) == xxh3_64(whole));
 }
 
 TEST_CASE("digest: hex goes there and back, and nothing else is hex") {

@@ -30,8 +30,9 @@ Cluster::Cluster(std::shared_ptr<const Model> model, const std::vector<int>& cut
   }
   ranges_.push_back({first, model_->layer_count()});
   for (const LayerRange& range : ranges_) {
-    Result<std::unique_ptr<RangeTrainer>> made =
-        RangeTrainer::create(model_, range, options, &pool_);
+    TrainerOptions own = options;
+    own.defers_gradients = range.first > 0;  // as in a pipeline
+    Result<std::unique_ptr<RangeTrainer>> made = RangeTrainer::create(model_, range, own, &pool_);
     REQUIRE_MESSAGE(made.ok(), made.status().message());
     stages_.push_back(std::move(*made));
     std::vector<LayerState> states;

@@ -28,6 +28,7 @@ class Cluster {
   LossResult evaluate(int64_t version, const ConstBufferPtr& input, const ConstBufferPtr& labels);
 
   std::string hash(int64_t version) const;
+  const RangeTrainer& stage(size_t place) const { return *stages_.at(place); }
 
  private:
   std::shared_ptr<const Model> model_;

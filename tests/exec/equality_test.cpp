@@ -81,6 +81,15 @@ TEST_CASE("exec: dropout, tied weights and values with several consumers cross c
   check_all_cuts("branches_train_op14.onnx");
 }
 
+TEST_CASE("exec: a stage that others wait for sends gradients before those of its parameters") {
+  const auto model = ft::test::golden_model("resnet18_train_op14.onnx", kRows);
+  ft::TrainerOptions options;
+  options.batch_size = kRows;
+  const Cluster cluster(model, {model->layer_count() / 2}, options, 1);
+  CHECK(cluster.stage(0).executor().train().deferred.empty());
+  CHECK(cluster.stage(1).executor().train().deferred.size() > 5);
+}
+
 TEST_CASE("exec: another seed drops other elements") {
   const auto model = ft::test::golden_model("mlp_dropout_train_op14.onnx", kRows);
   CHECK(train(model, {}, 1, 1).hash != train(model, {}, 1, 2).hash);
