@@ -19,6 +19,7 @@ constexpr double kFaster = 0.85;
 constexpr double kUnexplained = 1.25;
 constexpr double kShift = 1.25;
 constexpr double kShareMin = 1e-3;
+constexpr double kTimesMin = 1e-6;
 
 }  // namespace
 
@@ -30,7 +31,7 @@ void Speed::measured(double share) {
 
 void Speed::measured_again(double times, double share) {
   forget_batches();
-  times_ = level_ = times;
+  times_ = level_ = std::max(times, kTimesMin);
   elastic_ = share > 0 && share < kElasticShare;
 }
 
@@ -63,14 +64,14 @@ void Speed::add(const BatchTimes& batch) {
 bool Speed::tells() const { return changed_ || samples_.size() >= kSamplesMin; }
 
 void Speed::estimate() {
-  times_ = mean(&Sample::wall);
+  times_ = std::max(mean(&Sample::wall), kTimesMin);
   besides_us_ = mean(&Sample::besides_us);
   const double taken = mean(&Sample::cpu) + mean(&Sample::besides);
   if (!elastic_ || taken <= 0) return;
   const double level = times_ / taken;
   const bool loaded = mean(&Sample::load) >= kLoaded;
   if (loaded || level > kUnexplained * level_) level_ = level;
-  times_ = level_ * mean(&Sample::cpu);
+  times_ = std::max(level_ * mean(&Sample::cpu), kTimesMin);
 }
 
 // Without the least and the greatest: one outlier changes nothing.
