@@ -18,6 +18,7 @@ constexpr TimeUs kAgainWaitMaxUs = 32 * kSecondUs;
 constexpr double kFaster = 0.9;
 constexpr double kGainMax = 0.5;
 constexpr double kJump = 1.5;
+constexpr TimeUs kJumpUs = 10 * kSecondUs;
 constexpr TimeUs kCalmUs = 60 * kSecondUs;
 constexpr TimeUs kMoveUs = 300 * kMillisecondUs;  // until one was seen
 // A device that is left out can hardly show that it was the moment that was bad, and not the device
@@ -262,10 +263,12 @@ void Central::note_speed(Device* device, PeerId peer, const net::Progress& progr
   note_shift(device->speed.take_shift());
 }
 
-// So great a change is no noise, however many moves were made before it.
+// So great a change is no noise, however many moves were made before it; many of them are.
 void Central::note_shift(double shift) {
   if (shift > 1) speeds_shifted_ = true;
-  if (shift >= kJump) gain_wanted_ = 0;
+  if (shift < kJump || now_ < jump_again_at_) return;
+  gain_wanted_ = 0;
+  jump_again_at_ = now_ + kJumpUs;
 }
 
 // Whether the batches that are left make up for the move: the pipeline runs empty, layers travel,
