@@ -17,6 +17,7 @@
 // first stage is not central (the two must reach each other), and is not part of any (S - s) bound.
 // Memory is counted with S - s micro-batches in flight at stage s, in sync, too.
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <set>
@@ -53,6 +54,12 @@ struct DeviceCost {
   double besides_us = 0;  // what a micro-batch costs a device besides its layers, if it has any
   int64_t memory_bytes = std::numeric_limits<int64_t>::max();  // for ranges, all else deducted
 };
+
+// What a process needs besides ranges: code, libraries, buffers of messages; and the model file.
+constexpr int64_t kProcessBytes = 24 << 20;
+inline int64_t memory_for_ranges(int64_t memory_bytes, int64_t model_bytes) {
+  return std::max<int64_t>(0, memory_bytes - kProcessBytes - model_bytes);
+}
 
 struct LinkCost {
   double bytes_per_us = std::numeric_limits<double>::infinity();

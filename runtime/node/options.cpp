@@ -279,10 +279,7 @@ Status check_values(const Texts& t, Options* o) {
 }
 
 Status check_train(Options* o) {
-  if (o->profile) {
-    if (!o->model.empty()) return Status();
-    return invalid_error("--profile: no model given; usage: ftrun MODEL.onnx --profile");
-  }
+  if (o->profile && !o->model.empty()) return Status();
   if (o->role == Role::kStage) {
     if (!o->resume && o->discard_run.empty()) return Status();
     return invalid_error(
@@ -294,6 +291,12 @@ Status check_train(Options* o) {
   }
   // With a run directory, model and data are there.
   if (o->resume && !o->run_dir.empty() && RunDirectory::open(o->run_dir).ok()) return Status();
+  if (o->model.empty() && o->resume && !o->run_dir.empty()) {
+    return invalid_error(
+        "--resume: --run-dir %s holds no run; to go on with what the stages hold, repeat the run's "
+        "model and options",
+        o->run_dir.c_str());
+  }
   if (o->model.empty()) return invalid_error("no model given; usage: ftrun MODEL.onnx [options]");
   if (o->data.empty()) {
     return invalid_error(

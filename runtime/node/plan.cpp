@@ -112,7 +112,10 @@ Status plan(const Options& options) {
     DeviceCost cost;
     cost.name = device.name;
     for (const double us : times.layer_us) cost.layer_us.push_back(us / device.capacity);
-    if (device.memory_bytes > 0) cost.memory_bytes = device.memory_bytes;
+    if (device.memory_bytes > 0) {
+      const auto model_bytes = static_cast<int64_t>(bytes->size());
+      cost.memory_bytes = memory_for_ranges(device.memory_bytes, model_bytes);
+    }
     request.devices.push_back(std::move(cost));
   }
   FT_ASSIGN_OR_RETURN(const Plan made, make_plan(request));

@@ -9,6 +9,7 @@
 
 #include "runtime/node/commands.h"
 #include "runtime/node/compute_thread.h"
+#include "runtime/node/resume.h"
 #include "runtime/node/training_job.h"
 #include "runtime/pipeline/schedule.h"
 #include "runtime/store/checkpoint.h"
@@ -115,26 +116,6 @@ class Oracle {
   double loss_ = 0;
 };
 
-Status check_record(const std::vector<RecordEntry>& record, const TrainingJob& job) {
-  int64_t next = 0;
-  for (const RecordEntry& entry : record) {
-    int layer = 0;
-    bool whole = !entry.ranges.empty();
-    for (const LayerRange& range : entry.ranges) {
-      whole = whole && range.first == layer && range.last > range.first;
-      layer = range.last;
-    }
-    if (!whole || layer != job.model->layer_count() || entry.first_batch < next) {
-      return invalid_error("the journal's record does not fit the model");
-    }
-    next = entry.first_batch;
-  }
-  if (record.empty() || record.front().first_batch != 0) {
-    return invalid_error("the journal has no record that begins with batch 0");
-  }
-  return Status();
-}
-
 }  // namespace
 
 Status replay(const Options& options) {
@@ -144,6 +125,7 @@ Status replay(const Options& options) {
   FT_ASSIGN_OR_RETURN(const Journal journal, directory->read_journal());
   const std::vector<RecordEntry>& record = journal.record;
   FT_RETURN_IF_ERROR(check_record(record, job));
+  if (record.empty()) return invalid_error("the journal has no record");
   // It says how far the run has come, also when it was interrupted.
   FT_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
                       read_checkpoint(directory->file("checkpoint.ftc")));

@@ -36,12 +36,36 @@ Status check_checkpoint(const Checkpoint& checkpoint, const TrainingJob& job,
 
 }  // namespace
 
+Status check_record(const std::vector<RecordEntry>& record, const TrainingJob& job) {
+  int64_t next = 0;
+  uint64_t term = 0;
+  for (const RecordEntry& entry : record) {
+    int layer = 0;
+    bool whole = !entry.ranges.empty();
+    for (const LayerRange& range : entry.ranges) {
+      whole = whole && range.first == layer && range.last > range.first;
+      layer = range.last;
+    }
+    const bool in_order = entry.first_batch >= next && entry.term > term;
+    if (!whole || !in_order || layer != job.model->layer_count()) {
+      return invalid_error("the journal's record does not fit the model: it is damaged");
+    }
+    next = entry.first_batch;
+    term = entry.term;
+  }
+  if (!record.empty() && record.front().first_batch != 0) {
+    return invalid_error("the journal has no record that begins with batch 0");
+  }
+  return Status();
+}
+
 Result<ResumedRun> read_resumed_run(const RunDirectory& directory, const TrainingJob& job,
                                     const std::vector<int64_t>& layer_bytes) {
   ResumedRun run;
   run.restart.resume = true;
   if (!directory.has_run()) return run;
   FT_ASSIGN_OR_RETURN(const Journal journal, directory.read_journal());
+  FT_RETURN_IF_ERROR(check_record(journal.record, job));
   run.restart.term = journal.term;
   run.restart.record = to_record(journal.record);
   run.progress = directory.read_progress();
@@ -49,7 +73,15 @@ Result<ResumedRun> read_resumed_run(const RunDirectory& directory, const Trainin
   run.restart.reported = run.progress.batch;
   run.restart.evaluated = run.progress.evaluated;
   const std::string path = directory.file("checkpoint.ftc");
-  if (!std::filesystem::exists(path)) return run;
+  if (!std::filesystem::exists(path)) {
+    if (run.progress.batch >= 0) {
+      log_warning(
+          "%s: there is none, though %lld batches were reported: training begins again at "
+          "batch 0 unless stages hold the run",
+          path.c_str(), static_cast<long long>(run.progress.batch + 1));
+    }
+    return run;
+  }
   FT_ASSIGN_OR_RETURN(const Checkpoint checkpoint, read_checkpoint(path));
   const Status fits = check_checkpoint(checkpoint, job, layer_bytes);
   if (!fits.ok()) {
@@ -57,8 +89,11 @@ Result<ResumedRun> read_resumed_run(const RunDirectory& directory, const Trainin
                          fits.message().c_str());
   }
   if (checkpoint.term != term_of_version(run.restart.record, checkpoint.version)) {
-    log_warning("%s: does not belong to the journal's history; going on without it", path.c_str());
-    return run;
+    // The journal is synced before any checkpoint of its history can be written.
+    return invalid_error(
+        "%s: %s does not know its history: the journal is damaged, or older; put the right one "
+        "there, or move the checkpoint away to go on with what the stages hold",
+        path.c_str(), directory.file("journal.jsonl").c_str());
   }
   run.restart.checkpoint = checkpoint.version;
   for (size_t layer = 0; layer < checkpoint.snapshots.size(); ++layer) {

@@ -14,6 +14,10 @@ struct ResumedRun {
   ReportedProgress progress;
 };
 
+// Errors: kInvalid when the ranges of a record are not those of the job's model, or its batches are
+// out of order.
+Status check_record(const std::vector<RecordEntry>& record, const TrainingJob& job);
+
 // `layer_bytes`: of each layer's snapshot. A directory without a run gives a restart without
 // knowledge: the stages may have it.
 // Errors: kInvalid when journal or checkpoint are damaged or do not belong to the job.

@@ -202,6 +202,9 @@ Status parse_run(const RunDirectory& directory, TrainingJob* job, int64_t* batch
     const bool named = from_hex(json.at("run").get<std::string>(), job->run);
     if (!named || job->run == RunId{}) return invalid_error("%s: no run id", path.c_str());
     job->model_path = json.at("model").get<std::string>();
+    if (!from_hex(json.at("model_sha256").get<std::string>(), job->model_sha)) {
+      return invalid_error("%s: model_sha256 is no SHA-256", path.c_str());
+    }
     job->data_spec = json.at("data").get<std::string>();
     job->shuffle = json.at("shuffle").get<bool>();
     training.set_schedule(json.at("schedule") == "sync" ? net::kSync : net::kAsync);
@@ -236,7 +239,14 @@ Result<TrainingJob> load_job(const RunDirectory& directory) {
   TrainingJob job;
   int64_t batches = 0;
   FT_RETURN_IF_ERROR(parse_run(directory, &job, &batches));
-  FT_ASSIGN_OR_RETURN(job.model_file, read_file(directory.file("model.onnx")));
+  const std::string path = directory.file("model.onnx");
+  FT_ASSIGN_OR_RETURN(job.model_file, read_file(path));
+  if (sha256(job.model_file->bytes()) != job.model_sha) {
+    return invalid_error(
+        "%s: damaged: its SHA-256 is not the one in run.json; put the run's own "
+        "model file there",
+        path.c_str());
+  }
   FT_RETURN_IF_ERROR(open_parts(&job));
   FT_RETURN_IF_ERROR(finish_training(&job, 1, batches));
   return job;

@@ -278,8 +278,8 @@ class Central {
   double gain_wanted_ = 0;          // what a new plan must promise: more after each
   TimeUs calm_at_ = 0;              // half as much from then on
   TimeUs jump_again_at_ = 0;
-  TimeUs last_move_us_ = 0;         // the last time that layers moved
-  int64_t prediction_from_ = 0;     // batch from which on a prediction is compared; 0: was told
+  TimeUs last_move_us_ = 0;      // the last time that layers moved
+  int64_t prediction_from_ = 0;  // batch from which on a prediction is compared; 0: was told
   TimeUs prediction_at_ = 0;
 
   // Training

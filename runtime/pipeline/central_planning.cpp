@@ -24,8 +24,6 @@ constexpr TimeUs kMoveUs = 300 * kMillisecondUs;  // until one was seen
 // A device that is left out can hardly show that it was the moment that was bad, and not the device
 // or its links: such a plan must save more.
 constexpr TimeUs kLeaveOutUs = kSecondUs;
-// What a process needs besides ranges: code, libraries, buffers of messages.
-constexpr int64_t kProcessBytes = 24 << 20;
 // A plan's prediction is compared with that many batches.
 constexpr int64_t kPredictedBatches = 40;
 
@@ -140,8 +138,7 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
     for (double& us : cost.layer_us) us *= device.speed.times();
     cost.besides_us = device.speed.besides_us() / request.micro_batches;
     if (device.hello.memory_bytes() > 0) {
-      cost.memory_bytes =
-          std::max<int64_t>(0, device.hello.memory_bytes() - kProcessBytes - model_bytes);
+      cost.memory_bytes = memory_for_ranges(device.hello.memory_bytes(), model_bytes);
     }
     request.devices.push_back(std::move(cost));
     for (size_t j = 0; j < i; ++j) {

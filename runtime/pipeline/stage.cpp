@@ -60,6 +60,7 @@ void Stage::on_tick() {
   if (options_.beside_central || phase_ == Phase::kFinished) return;
   watch_peers();
   const bool joined = phase_ != Phase::kJoining;
+  if (leaving_ && now_ >= central_heard_ + kLeaveUs) return end_without_central();
   if (joined) beat();
   if (joined && !is_central_silent()) return;
   if (joined && !holds_run() && now_ >= central_heard_ + kForgetUs) forget_run();
@@ -214,18 +215,19 @@ void Stage::tell_leader(PeerId to, uint64_t term) {
 // Asked to leave: while central is there it stays until it has handed over what it holds.
 void Stage::on_interrupt() {
   if (options_.beside_central || phase_ == Phase::kFinished) return;
-  if (phase_ == Phase::kJoining || is_central_silent()) {
-    phase_ = Phase::kFinished;
-    const std::string what =
-        holds_run() ? "interrupted while central is away: what this stage held of the run is gone"
-                    : "interrupted while looking for central";
-    actions_.push_back(Exit{Status(StatusCode::kInterrupted, what)});
-    return;
-  }
+  if (phase_ == Phase::kJoining || is_central_silent()) return end_without_central();
   leaving_ = true;
   net::Control message;
   message.mutable_leave();
   send(central_, std::move(message));
+}
+
+void Stage::end_without_central() {
+  phase_ = Phase::kFinished;
+  const std::string what =
+      holds_run() ? "interrupted while central is away: what this stage held of the run is gone"
+                  : "interrupted while looking for central";
+  actions_.push_back(Exit{Status(StatusCode::kInterrupted, what)});
 }
 
 // Nothing is left of the run: any central may have us.

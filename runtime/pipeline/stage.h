@@ -40,6 +40,10 @@ struct StageOptions {
 // A stage that holds nothing of its run goes to any central when its own has been silent that long.
 constexpr TimeUs kForgetUs = 3 * kSecondUs;
 
+// One that was asked to leave waits that long for a central that is silent to take over what it
+// holds.
+constexpr TimeUs kLeaveUs = 10 * kSecondUs;
+
 class Stage {
  public:
   explicit Stage(const StageOptions& options);
@@ -98,6 +102,7 @@ class Stage {
   void beat();
   void watch_peers();
   void forget_run();
+  void end_without_central();
 
   // Replication: stage_replication.cpp
   void take_cut(Reach reach);

@@ -1,5 +1,6 @@
 #include "runtime/store/run_directory.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -24,6 +25,8 @@ Result<std::string> read_text(const std::string& path) {
   FT_ASSIGN_OR_RETURN(const BufferPtr bytes, read_file(path, int64_t{1} << 30));
   return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
 }
+
+constexpr uint64_t kTermMax = uint64_t{1} << 62;
 
 Result<std::vector<RecordEntry>> parse_record(const nlohmann::json& line, const std::string& path) {
   std::vector<RecordEntry> record;
@@ -107,7 +110,14 @@ Status RunDirectory::write_model(const Buffer& model) {
 
 Status RunDirectory::append_event(const std::string& json) {
   const std::string path = file("events.jsonl");
-  if (events_ == nullptr) events_ = std::fopen(path.c_str(), "ae");
+  if (events_ == nullptr) {
+    events_ = std::fopen(path.c_str(), "a+e");
+    // A line that a crash has torn is ended first.
+    if (events_ != nullptr && std::fseek(events_, -1, SEEK_END) == 0 &&
+        std::fgetc(events_) != '\n') {
+      std::fputc('\n', events_);
+    }
+  }
   if (events_ == nullptr || std::fprintf(events_, "%s\n", json.c_str()) < 0 ||
       std::fflush(events_) != 0) {
     return failed_error("%s: cannot write: %s", path.c_str(), std::strerror(errno));
@@ -145,6 +155,10 @@ Result<Journal> RunDirectory::read_journal() const {
   }
   journal.term = last["term"].get<uint64_t>();
   FT_ASSIGN_OR_RETURN(journal.record, parse_record(last, path));
+  const uint64_t newest = journal.record.empty() ? 0 : journal.record.back().term;
+  if (std::max(journal.term, newest) > kTermMax) {
+    return invalid_error("%s: a term that no run reaches: the journal is damaged", path.c_str());
+  }
   return journal;
 }
 

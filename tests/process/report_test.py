@@ -48,5 +48,23 @@ class Reports(ftrun.Case):
         self.assertGreater(plan["images_per_second"], 0)
 
 
+class DamagedRunDirectory(ftrun.Case):
+    def test_resume_refuses_and_keeps_the_checkpoint(self):
+        model = ftrun.MODELS / "lenet_train_op14.onnx"
+        damages = {
+            "journal.jsonl": lambda file: file.unlink(),
+            "model.onnx": lambda file: file.write_bytes(file.read_bytes()[:-1] + b"x"),
+        }
+        for name, damage in damages.items():
+            with self.subTest(name), tempfile.TemporaryDirectory() as scratch:
+                run = pathlib.Path(scratch) / "run"
+                self.run_ftrun(model, "--data", "synthetic:1x28x28:10:512", "--batches", 4,
+                               "--run-dir", run)
+                damage(run / name)
+                before = (run / "checkpoint.ftc").read_bytes()
+                self.refused("--resume", "--run-dir", run, "--role", "solo", needs=[name])
+                self.assertEqual((run / "checkpoint.ftc").read_bytes(), before)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -74,3 +74,34 @@ TEST_CASE("run directory: a run that goes on knows what was reported") {
   CHECK(!(*fresh)->has_run());
   CHECK((*fresh)->read_progress().batch == -1);
 }
+
+TEST_CASE("run directory: a line of events that a crash has torn is ended before the next") {
+  const ft::TempDir directory;
+  const std::string path = directory.path() + "/run";
+  {
+    auto made = ft::RunDirectory::create(path);
+    REQUIRE(made.ok());
+    REQUIRE((*made)->write_run("{}").ok());
+  }
+  std::ofstream(path + "/events.jsonl") << R"({"event":"ba)";
+  {
+    const auto again = ft::RunDirectory::resume(path);
+    REQUIRE(again.ok());
+    REQUIRE((*again)->append_event(R"({"event":"batch","batch":7})").ok());
+    REQUIRE((*again)->append_event(R"({"event":"batch","batch":8})").ok());
+    CHECK((*again)->read_progress().batch == 8);
+  }
+  std::ifstream events(path + "/events.jsonl");
+  std::string line;
+  int lines = 0;
+  while (std::getline(events, line)) ++lines;
+  CHECK(lines == 3);
+}
+
+TEST_CASE("run directory: a term that no run reaches is damage") {
+  const ft::TempDir directory;
+  auto made = ft::RunDirectory::create(directory.path() + "/run");
+  REQUIRE(made.ok());
+  REQUIRE((*made)->append_journal(~uint64_t{0}, {}).ok());
+  CHECK(!(*made)->read_journal().ok());
+}
