@@ -6,7 +6,7 @@
 #include <toml++/toml.h>
 
 #include "runtime/base/file.h"
-#include "runtime/node/options.h"
+#include "runtime/node/option_units.h"
 
 namespace ft {
 namespace {

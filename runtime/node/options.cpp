@@ -1,40 +1,17 @@
 #include "runtime/node/options.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <unistd.h>
 
 #include "net/control.h"
-#include "runtime/base/digest.h"
+#include "runtime/node/option_checks.h"
 #include "runtime/node/version.h"
-#include "runtime/pipeline/cut_interval.h"
-#include "runtime/store/run_directory.h"
 
 namespace ft {
 namespace {
 
 constexpr int kThreadsMax = 256;
 constexpr int kStagesMax = kDevicesMax;
-
-// What CLI11 fills as text before it is checked.
-struct Texts {
-  std::string role = "solo";
-  std::string schedule = "async";
-  std::string shuffle = "on";
-  std::string optimizer = "sgd";
-  std::string lr_schedule = "constant";
-  std::string wire = "fp32";
-  std::string loss = "cross-entropy";
-  std::string failure_timeout = "1s";
-  std::string heartbeat = "250ms";
-  std::string progress = "auto";
-  std::string replicate_every = "50";
-  std::vector<std::string> slowdowns;
-  std::string memory;
-  std::string bench_recovery = "ftrun";
-};
 
 using Choices = std::vector<std::string>;
 
@@ -57,7 +34,7 @@ void add_data(CLI::App* app, Options* o) {
       ->check(CLI::Range(1, kThreadsMax));
 }
 
-void add_cluster(CLI::App* app, Options* o, Texts* t) {
+void add_cluster(CLI::App* app, Options* o, OptionTexts* t) {
   const char* group = "Cluster";
   app->add_option(
          "--role", t->role,
@@ -106,7 +83,7 @@ void add_cluster(CLI::App* app, Options* o, Texts* t) {
       ->group("");
 }
 
-void add_training(CLI::App* app, Options* o, Texts* t) {
+void add_training(CLI::App* app, Options* o, OptionTexts* t) {
   const char* group = "Training";
   app->add_option("--schedule", t->schedule,
                   "async: 1F1B, a step per batch; sync: bit-identical to one device")
@@ -146,7 +123,7 @@ void add_training(CLI::App* app, Options* o, Texts* t) {
       ->group(group);
 }
 
-void add_output(CLI::App* app, Options* o, Texts* t) {
+void add_output(CLI::App* app, Options* o, OptionTexts* t) {
   const char* group = "Output";
   app->add_option("--run-dir", o->run_dir, "Where journal, checkpoint and events go")->group(group);
   app->add_flag("--resume", o->resume,
@@ -167,212 +144,18 @@ void add_output(CLI::App* app, Options* o, Texts* t) {
 }
 
 // One JSON object on standard output; --progress json says the same, as for training.
-void add_json(CLI::App* app, Options* o, Texts* t) {
+void add_json(CLI::App* app, Options* o, OptionTexts* t) {
   app->add_flag("--json", o->json, "As one JSON object");
   app->add_option("--progress", t->progress)
       ->check(CLI::IsMember(Choices{"auto", "bar", "lines", "json", "none"}))
       ->group("");
 }
 
-Result<TimeUs> duration_option(const char* option, const std::string& text) {
-  Result<TimeUs> duration = parse_duration(text);
-  if (duration.ok() && *duration >= kMillisecondUs) return duration;
-  if (duration.ok()) return invalid_error("%s %s: must be at least 1ms", option, text.c_str());
-  return invalid_error("%s %s", option, duration.status().message().c_str());
-}
-
-bool parse_count(const std::string& text, int64_t* count) {
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, *count);
-  return error == std::errc() && rest == end && *count >= 1 && *count <= int64_t{1} << 30;
-}
-
-Status check_values(const Texts& t, Options* o) {
-  o->role = t.role == "central" ? Role::kCentral
-            : t.role == "stage" ? Role::kStage
-            : t.role == "local" ? Role::kLocal
-                                : Role::kSolo;
-  o->sync = t.schedule == "sync";
-  o->shuffle = t.shuffle == "on";
-  o->loss = t.loss == "mse" ? LossKind::kMeanSquaredError : LossKind::kCrossEntropy;
-  static constexpr struct {
-    const char* name;
-    ProgressMode mode;
-  } kModes[] = {{"auto", ProgressMode::kAuto},
-                {"bar", ProgressMode::kBar},
-                {"lines", ProgressMode::kLines},
-                {"json", ProgressMode::kJson},
-                {"none", ProgressMode::kNone}};
-  for (const auto& mode : kModes) {
-    if (t.progress == mode.name) o->progress = mode.mode;
-  }
-  o->json = o->json || o->progress == ProgressMode::kJson;
-  if (t.optimizer != "sgd") {
-    return invalid_error("--optimizer %s: not available; use sgd", t.optimizer.c_str());
-  }
-  if (t.lr_schedule != "constant") {
-    return invalid_error("--lr-schedule %s: not available; use constant", t.lr_schedule.c_str());
-  }
-  if (t.wire != "fp32") {
-    return invalid_error(
-        t.wire == "fp16" && o->sync
-            ? "--wire %s: refused with --schedule sync, which promises exact bits; "
-              "use fp32"
-            : "--wire %s: not available; use fp32",
-        t.wire.c_str());
-  }
-  o->neighbour_takes_over = t.bench_recovery == "respipe";
-  if (!t.memory.empty()) {
-    FT_ASSIGN_OR_RETURN(o->memory_bytes, parse_bytes(t.memory));
-  }
-  for (const std::string& slowdown : t.slowdowns) {
-    FT_ASSIGN_OR_RETURN(Slowdown parsed, Slowdown::parse(slowdown));
-    o->slowdowns.push_back(std::move(parsed));
-  }
-  const OptimizerOptions& sgd = o->optimizer;
-  if (!std::isfinite(sgd.learning_rate) || sgd.learning_rate < 0) {
-    return invalid_error("--lr %g: must be a finite number of at least 0",
-                         static_cast<double>(sgd.learning_rate));
-  }
-  if (!std::isfinite(sgd.momentum) || sgd.momentum < 0 || sgd.momentum >= 1) {
-    return invalid_error("--momentum %g: must be at least 0 and below 1",
-                         static_cast<double>(sgd.momentum));
-  }
-  if (!std::isfinite(sgd.weight_decay) || sgd.weight_decay < 0) {
-    return invalid_error("--weight-decay %g: must be a finite number of at least 0",
-                         static_cast<double>(sgd.weight_decay));
-  }
-  if (sgd.nesterov && sgd.momentum == 0) {
-    return invalid_error("--nesterov: needs a --momentum above 0");
-  }
-  if (o->sync && o->batch_size % o->micro_batches != 0) {
-    return invalid_error("--micro-batches %d does not divide --batch-size %lld; choose a divisor",
-                         o->micro_batches, static_cast<long long>(o->batch_size));
-  }
-  if (o->sync && o->aggregate_every > 0) {
-    return invalid_error("--aggregate-every: belongs to --schedule async");
-  }
-  const bool fixed = o->partition.rfind("fixed:", 0) == 0;
-  if (!fixed && o->partition != "dynamic" && o->partition != "even") {
-    return invalid_error("--partition %s: must be dynamic, even, or fixed:CUTS such as fixed:3,9",
-                         o->partition.c_str());
-  }
-  o->replicate_auto = t.replicate_every == "auto";
-  if (o->replicate_auto) {
-    o->replicate_every = kCutEveryStart;
-  } else if (!parse_count(t.replicate_every, &o->replicate_every)) {
-    return invalid_error("--replicate-every %s: must be auto or a number from 1 on",
-                         t.replicate_every.c_str());
-  }
-  RunId discarded{};
-  if (!o->discard_run.empty() && !from_hex(o->discard_run, discarded)) {
-    return invalid_error("--discard-run %s: must be a run's id, 32 hexadecimal digits",
-                         o->discard_run.c_str());
-  }
-  FT_ASSIGN_OR_RETURN(o->failure_timeout_us,
-                      duration_option("--failure-timeout", t.failure_timeout));
-  FT_ASSIGN_OR_RETURN(o->heartbeat_us, duration_option("--heartbeat", t.heartbeat));
-  if (o->heartbeat_us * 2 > o->failure_timeout_us) {
-    return invalid_error("--heartbeat must be at most half of --failure-timeout");
-  }
-  return Status();
-}
-
-Status check_train(Options* o) {
-  if (o->profile && !o->model.empty()) return Status();
-  if (o->role == Role::kStage) {
-    if (!o->resume && o->discard_run.empty()) return Status();
-    return invalid_error(
-        "--resume and --discard-run are for central; a stage keeps what it holds "
-        "of a run by itself");
-  }
-  if (o->resume && o->run_dir.empty() && o->role != Role::kCentral) {
-    return invalid_error("--resume: which run? name its directory with --run-dir");
-  }
-  // With a run directory, model and data are there.
-  if (o->resume && !o->run_dir.empty() && RunDirectory::open(o->run_dir).ok()) return Status();
-  if (o->model.empty() && o->resume && !o->run_dir.empty()) {
-    return invalid_error(
-        "--resume: --run-dir %s holds no run; to go on with what the stages hold, repeat the run's "
-        "model and options",
-        o->run_dir.c_str());
-  }
-  if (o->model.empty()) return invalid_error("no model given; usage: ftrun MODEL.onnx [options]");
-  if (o->data.empty()) {
-    return invalid_error(
-        "--data is missing; say fashion-mnist, idx:DIR, cifar10:DIR, npy:X,Y or "
-        "synthetic:SHAPE:CLASSES");
-  }
-  return Status();
-}
-
-void set_defaults(Options* o) {
-  if (o->name.empty()) {
-    char host[256] = {};
-    ::gethostname(host, sizeof(host) - 1);
-    o->name = host[0] != '\0' ? host : "device";
-  }
-  // Names travel and end on terminals; a stage of `local` adds a number to it.
-  o->name.resize(std::min(o->name.size(), kNameBytesMax - 4));
-  std::replace_if(
-      o->name.begin(), o->name.end(),
-      [](char c) {
-        return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7E;
-      },
-      '?');
-  if (o->listen.empty()) {
-    o->listen = o->role == Role::kCentral ? "tcp://127.0.0.1:7117" : "tcp://127.0.0.1:*";
-  }
-}
-
 }  // namespace
-
-Result<TimeUs> parse_duration(const std::string& text) {
-  double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  const std::string unit(rest, end);
-  const double scale = unit == "us"   ? 1
-                       : unit == "ms" ? 1e3
-                       : unit == "s"  ? 1e6
-                       : unit == "m"  ? 60e6
-                                      : 0;
-  if (error != std::errc() || scale == 0 || !(value > 0) || value * scale > 1e12) {
-    return invalid_error("'%s' is no duration; write 250ms, 1s or 2.5s", text.c_str());
-  }
-  return static_cast<TimeUs>(value * scale);
-}
-
-Result<int64_t> parse_bytes(const std::string& text) {
-  double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  static constexpr struct {
-    const char* unit;
-    double bytes;
-  } kUnits[] = {{"", 1},
-                {"B", 1},
-                {"K", 1e3},
-                {"KB", 1e3},
-                {"KiB", 1024},
-                {"M", 1e6},
-                {"MB", 1e6},
-                {"MiB", 1024.0 * 1024},
-                {"G", 1e9},
-                {"GB", 1e9},
-                {"GiB", 1024.0 * 1024 * 1024}};
-  const std::string unit(rest, end);
-  for (const auto& known : kUnits) {
-    if (error != std::errc() || unit != known.unit || !(value * known.bytes >= 1)) continue;
-    if (value * known.bytes > 1e15) break;
-    return static_cast<int64_t>(value * known.bytes);
-  }
-  return invalid_error("'%s' is no size; write 512MB, 64MiB or 2GB", text.c_str());
-}
 
 Result<Options> parse_options(int argc, const char* const* argv) {
   Options o;
-  Texts t;
+  OptionTexts t;
   CLI::App app(
       "Trains ONNX models on a handful of unequal devices, as a fault-tolerant pipeline.\n\n"
       "  ftrun MODEL.onnx --data SPEC [--role solo|central|stage|local] [options]\n"

@@ -85,10 +85,4 @@ struct Options {
 // Errors: kInvalid, naming the option, the cause and the remedy.
 Result<Options> parse_options(int argc, const char* const* argv);
 
-// "512MB", "64MiB", "2G", "1000000" -> bytes. Errors: kInvalid.
-Result<int64_t> parse_bytes(const std::string& text);
-
-// "1s", "250ms", "2.5s" -> microseconds. Errors: kInvalid.
-Result<TimeUs> parse_duration(const std::string& text);
-
 }  // namespace ft

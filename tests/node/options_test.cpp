@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <vector>
 
+#include "runtime/node/option_units.h"
 #include "runtime/node/train.h"
 
 namespace {
