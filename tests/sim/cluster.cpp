@@ -264,8 +264,9 @@ void Cluster::check_contested() {
   }
 }
 
-// The first central that ends well. Another one that slept nearly until then, or that nobody has
-// come to, finds nobody who could tell it.
+// The first central that ends well. Another one that slept nearly until then, that nobody has come
+// to, or that took its term so shortly before that nobody has told the first one of it, finds
+// nobody who could tell it: it would train the same batches to the same weights.
 void Cluster::find_winner() {
   if (winner_ != nullptr) return;
   for (const auto& process : processes_) {
@@ -276,8 +277,8 @@ void Cluster::find_winner() {
     check_statuses();
     if (!all_.violations.any()) check_weights();
     for (const auto& other : processes_) {
-      const bool late =
-          other->is_paused() || other->led_at() < 0 || done_at_ - other->woken_at() < kToldUs;
+      const TimeUs since = std::max(other->woken_at(), other->led_at());
+      const bool late = other->is_paused() || other->led_at() < 0 || done_at_ - since < kToldUs;
       if (other->is_central() && other != process && late) other->kill(false);
     }
     return;
