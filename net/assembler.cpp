@@ -17,7 +17,7 @@ Assembler::Outcome Assembler::add(const BulkHeader& header, std::span<const std:
         expected_bytes() != header.total_bytes) {
       return Outcome::kRefused;
     }
-    Assembly assembly{make_buffer(static_cast<size_t>(header.total_bytes))};
+    Assembly assembly{make_buffer(header.total_bytes)};
     found = assemblies_.emplace(header.name, std::move(assembly)).first;
   }
   if (found == assemblies_.end()) return Outcome::kRefused;

@@ -121,7 +121,7 @@ Constant copy_strided(const Constant& source, const Shape& shape, int64_t offset
                       std::span<const int64_t> strides) {
   const size_t bytes = static_cast<size_t>(dtype_bytes(source.type.dtype));
   const int64_t count = shape.element_count();
-  BufferPtr buffer = make_buffer(static_cast<size_t>(count) * bytes);
+  BufferPtr buffer = make_buffer(static_cast<uint64_t>(count) * bytes);
   std::vector<int64_t> index(strides.size(), 0);
   int64_t from = offset;
   for (int64_t to = 0; to < count; ++to) {

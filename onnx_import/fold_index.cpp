@@ -77,8 +77,7 @@ Result<Constant> fold_gather(const FoldRequest& request) {
   const int64_t outer = from.product(0, axis);
   const size_t inner =
       static_cast<size_t>(from.product(axis + 1, from.rank()) * dtype_bytes(data.type.dtype));
-  BufferPtr buffer =
-      make_buffer(static_cast<size_t>(shape.element_count() * dtype_bytes(data.type.dtype)));
+  BufferPtr buffer = make_buffer(shape.element_count() * dtype_bytes(data.type.dtype));
   size_t to = 0;
   for (int64_t block = 0; block < outer; ++block) {
     for (const int64_t index : indices) {
@@ -147,8 +146,7 @@ Result<Constant> fold_concat(const FoldRequest& request) {
   const int64_t outer = shape.product(0, axis);
   shape.set_dim(axis, total);
   FT_ASSIGN_OR_RETURN(shape, checked_fold_shape(shape.dims()));
-  BufferPtr buffer =
-      make_buffer(static_cast<size_t>(shape.element_count() * dtype_bytes(first.type.dtype)));
+  BufferPtr buffer = make_buffer(shape.element_count() * dtype_bytes(first.type.dtype));
   size_t to = 0;
   for (int64_t block = 0; block < outer; ++block) {
     for (const Constant* input : request.inputs) {

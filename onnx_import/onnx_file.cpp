@@ -55,7 +55,7 @@ Result<Constant> read_elements(const onnx::TensorProto& tensor, const Field& fie
                          is_raw ? "bytes" : "elements", expected);
   }
   constexpr DType kDtype = std::is_same_v<To, float> ? DType::kFloat32 : DType::kInt64;
-  BufferPtr buffer = make_buffer(count * sizeof(To));
+  BufferPtr buffer = make_buffer(uint64_t{count} * sizeof(To));
   To* to = reinterpret_cast<To*>(buffer->data());
   for (size_t i = 0; i < count; ++i) {
     From from;

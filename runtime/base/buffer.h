@@ -15,8 +15,8 @@ constexpr size_t kBufferAlignment = 64;
 
 class Buffer {
  public:
-  // Uninitialised bytes. `size` may be 0.
-  explicit Buffer(size_t size);
+  // Uninitialised bytes. `size` may be 0. More than a 32-bit system can address is out of memory.
+  explicit Buffer(uint64_t size);
   ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
@@ -37,6 +37,6 @@ class Buffer {
 using BufferPtr = std::shared_ptr<Buffer>;
 using ConstBufferPtr = std::shared_ptr<const Buffer>;
 
-inline BufferPtr make_buffer(size_t size) { return std::make_shared<Buffer>(size); }
+inline BufferPtr make_buffer(uint64_t size) { return std::make_shared<Buffer>(size); }
 
 }  // namespace ft

@@ -61,7 +61,7 @@ Result<BufferPtr> read_file(const std::string& path, int64_t bytes_max) {
     return invalid_error("%s: %lld bytes are more than the limit of %lld", path.c_str(),
                          static_cast<long long>(info.st_size), static_cast<long long>(bytes_max));
   }
-  BufferPtr buffer = make_buffer(static_cast<size_t>(info.st_size));
+  BufferPtr buffer = make_buffer(info.st_size);
   size_t done = 0;
   while (done < buffer->size()) {
     const ssize_t got = ::read(file.get(), buffer->data() + done, buffer->size() - done);

@@ -29,9 +29,10 @@ void random_blocks(const RandomKey& key, uint64_t counter_high, uint64_t counter
 // Uniform in [0, 1), 24 bits.
 inline float uniform_float(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24F; }
 
-// Uniform in [0, bound), without bias worth speaking of (bound < 2^32, 64 random bits).
+// Uniform in [0, bound), without bias worth speaking of (64 random bits). REQUIRES: bound < 2^32.
 inline uint64_t uniform_below(uint64_t bits, uint64_t bound) {
-  return static_cast<uint64_t>((static_cast<unsigned __int128>(bits) * bound) >> 64);
+  // The upper half of the 128-bit product, which 32-bit compilers have no type for.
+  return ((bits >> 32) * bound + (((bits & 0xFFFFFFFFU) * bound) >> 32)) >> 32;
 }
 
 }  // namespace ft

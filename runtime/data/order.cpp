@@ -22,7 +22,7 @@ std::vector<int64_t> epoch_order(uint64_t seed, int64_t epoch, int64_t count, bo
     const size_t word = i % 2 == 0 ? 0 : 2;
     const uint64_t bits = block[word] | (static_cast<uint64_t>(block[word + 1]) << 32);
     const uint64_t j = uniform_below(bits, static_cast<uint64_t>(i) + 1);
-    std::swap(order[static_cast<size_t>(i)], order[j]);
+    std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(j)]);
   }
   return order;
 }

@@ -42,10 +42,10 @@ LayerLayout layer_layout(const Model& model, int layer, const OptimizerOptions& 
 }
 
 LayerState initial_state(const Model& model, int layer, const LayerLayout& layout) {
-  BufferPtr parameters = make_buffer(static_cast<size_t>(layout.parameter_bytes()));
+  BufferPtr parameters = make_buffer(layout.parameter_bytes());
   std::memset(parameters->data(), 0, parameters->size());
   gather(model, layer_at(model, layer).parameters, parameters->data());
-  BufferPtr statistics = make_buffer(static_cast<size_t>(layout.statistic_bytes()));
+  BufferPtr statistics = make_buffer(layout.statistic_bytes());
   gather(model, layer_at(model, layer).statistics, statistics->data());
   return {parameters, statistics};
 }
@@ -63,8 +63,8 @@ Result<LayerState> from_snapshot(const LayerLayout& layout, const Buffer& snapsh
     return refused_error("a layer snapshot has %zu bytes where the model needs %lld",
                          snapshot.size(), static_cast<long long>(layout.snapshot_bytes()));
   }
-  BufferPtr parameters = make_buffer(static_cast<size_t>(layout.parameter_bytes()));
-  BufferPtr statistics = make_buffer(static_cast<size_t>(layout.statistic_bytes()));
+  BufferPtr parameters = make_buffer(layout.parameter_bytes());
+  BufferPtr statistics = make_buffer(layout.statistic_bytes());
   std::memcpy(parameters->data(), snapshot.data(), parameters->size());
   std::memcpy(statistics->data(), snapshot.data() + parameters->size(), statistics->size());
   return LayerState{parameters, statistics};

@@ -11,7 +11,7 @@ namespace {
 // Numbers like those of normalised activations; integers (labels, tokens) are 0, which is always a
 // class and a token.
 ConstBufferPtr make_data(const TensorType& type) {
-  const BufferPtr buffer = make_buffer(static_cast<size_t>(type.bytes()));
+  const BufferPtr buffer = make_buffer(type.bytes());
   std::fill_n(buffer->data(), buffer->size(), std::byte{0});
   if (type.dtype != DType::kFloat32) return buffer;
   const RandomKey key{0, RandomPurpose::kSynthetic, 0};

@@ -134,13 +134,13 @@ Result<std::unique_ptr<RangeExecutor>> RangeExecutor::create(std::shared_ptr<con
                                                       Mode::kTrain, defers));
   FT_ASSIGN_OR_RETURN(executor->infer_,
                       compile_range(*executor->model_, range, executor->layouts_, Mode::kInfer));
-  executor->work_ = make_buffer(
-      static_cast<size_t>(std::max(executor->train_->work_bytes, executor->infer_->work_bytes)));
+  executor->work_ =
+      make_buffer(std::max(executor->train_->work_bytes, executor->infer_->work_bytes));
   return executor;
 }
 
 BufferPtr RangeExecutor::take_stash() {
-  if (free_stashes_.empty()) return make_buffer(static_cast<size_t>(train_->stash_bytes));
+  if (free_stashes_.empty()) return make_buffer(train_->stash_bytes);
   BufferPtr stash = std::move(free_stashes_.back());
   free_stashes_.pop_back();
   return stash;
@@ -153,7 +153,7 @@ std::vector<BufferPtr> RangeExecutor::make_outputs(const RangeProgram& program,
   std::vector<BufferPtr> outputs(program.outputs.size());
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (program.passed_outputs[i] >= 0) continue;
-    outputs[i] = make_buffer(static_cast<size_t>(model_->value(program.outputs[i]).type.bytes()));
+    outputs[i] = make_buffer(model_->value(program.outputs[i]).type.bytes());
   }
   return outputs;
 }
@@ -251,8 +251,7 @@ std::vector<ConstBufferPtr> RangeExecutor::backward(const Backward& call) {
   std::vector<BufferPtr> sent(train_->sent_gradients.size());
   for (size_t i = 0; i < sent.size(); ++i) {
     if (train_->passed_gradients[i] >= 0) continue;
-    sent[i] =
-        make_buffer(static_cast<size_t>(model_->value(train_->sent_gradients[i]).type.bytes()));
+    sent[i] = make_buffer(model_->value(train_->sent_gradients[i]).type.bytes());
   }
   const Frame frame = backward_frame(call, sent);
   for (size_t i = 0; i < train_->unused_gradients.size(); ++i) {

@@ -77,7 +77,7 @@ std::vector<BufferPtr> RangeTrainer::make_gradients() const {
   std::vector<BufferPtr> gradients;
   for (int local = 0; local < range_.count(); ++local) {
     const int64_t count = layout(static_cast<size_t>(local)).parameter_count;
-    gradients.push_back(make_buffer(static_cast<size_t>(count) * 4));
+    gradients.push_back(make_buffer(static_cast<uint64_t>(count) * 4));
   }
   return gradients;
 }
@@ -175,7 +175,7 @@ void RangeTrainer::finish_backward() {
 // The bytes are whatever was there.
 BufferPtr RangeTrainer::take_parameters(size_t local) {
   if (spare_parameters_[local] != nullptr) return std::move(spare_parameters_[local]);
-  return make_buffer(static_cast<size_t>(layout(local).parameter_bytes()));
+  return make_buffer(layout(local).parameter_bytes());
 }
 
 void RangeTrainer::recycle(const LayerBuffers& parameters) {

@@ -76,7 +76,7 @@ Result<Checkpoint> read_checkpoint(const std::string& path) {
     if (layer.bytes < 0 || static_cast<uint64_t>(layer.bytes) > end - at) {
       return damaged("it ends early");
     }
-    BufferPtr snapshot = make_buffer(static_cast<size_t>(layer.bytes));
+    BufferPtr snapshot = make_buffer(layer.bytes);
     std::memcpy(snapshot->data(), file->data() + at, snapshot->size());
     if (xxh3_64(snapshot->bytes()) != layer.xxh3) return damaged("a layer's checksum is wrong");
     checkpoint.snapshots.push_back(std::move(snapshot));
