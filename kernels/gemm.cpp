@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cblas.h>
 
+#include "kernels/packed_gemm.h"
 #include "kernels/parallel.h"
 #include "kernels/simd/loops.h"
 #include "runtime/base/check.h"
@@ -76,7 +77,8 @@ blasint blas_int(int64_t value) {
 }  // namespace
 
 void gemm_serial(const GemmShape& s, const float* a, const float* b, float beta, float* c) {
-  static const bool once = use_one_blas_thread();
+  static const bool packed = prefers_packed_gemm();
+  static const bool once = packed || use_one_blas_thread();
   FT_CHECK(once);
   if (s.m == 0 || s.n == 0) return;
   if (s.k == 0) {  // BLAS asks for leading dimensions that an empty matrix does not have
@@ -85,6 +87,10 @@ void gemm_serial(const GemmShape& s, const float* a, const float* b, float beta,
       if (beta == 0) loops::fill(0.0F, target, s.n);  // whatever C held, NaN included
       if (beta != 0) loops::scale(target, beta, target, s.n);
     }
+    return;
+  }
+  if (packed) {
+    packed_gemm(s, a, b, beta, c);
     return;
   }
   cblas_sgemm(CblasRowMajor, s.transpose_a ? CblasTrans : CblasNoTrans,
@@ -139,6 +145,7 @@ void gemm_long_k(const GemmShape& s, const float* a, const float* b, float* c, s
 }
 
 std::string blas_description() {
+  if (prefers_packed_gemm()) return "own GEMM";
   // "OpenBLAS 0.3.21 NO_AFFINITY USE_OPENMP ...": the first two words name the version.
   const std::string config = openblas_get_config();
   const size_t name_end = config.find(' ');

@@ -1,8 +1,8 @@
 #pragma once
 
-// Matrix products on OpenBLAS, parallel in our own pool. OpenBLAS runs single-threaded inside; the
-// work is cut into panels by shape, so the bits do not depend on the thread count. All matrices are
-// row-major. cblas.h is included by gemm.cpp only.
+// Matrix products on OpenBLAS, or on packed_gemm.h where that is faster, parallel in our own pool.
+// OpenBLAS runs single-threaded inside; the work is cut into panels by shape, so the bits do not
+// depend on the thread count. All matrices are row-major. cblas.h is included by gemm.cpp only.
 
 #include <cstddef>
 #include <cstdint>
@@ -36,7 +36,7 @@ void gemm_long_k(const GemmShape& shape, const float* a, const float* b, float* 
                  std::byte* workspace, ThreadPool* pool);
 int64_t gemm_long_k_workspace_bytes(const GemmShape& shape);
 
-// "OpenBLAS 0.3.21 Cooperlake": part of a member's numerics (DESIGN 3).
+// "OpenBLAS 0.3.21 Cooperlake", or "own GEMM": part of a member's numerics (DESIGN 3).
 std::string blas_description();
 
 }  // namespace ft

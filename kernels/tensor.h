@@ -24,8 +24,9 @@ enum class DType : uint8_t { kFloat32 = 0, kInt64 = 1 };
 constexpr int64_t dtype_bytes(DType dtype) { return dtype == DType::kFloat32 ? 4 : 8; }
 
 constexpr int kRankMax = 8;
-// Above any model for these boards, and far from overflow in products of two counts.
-constexpr int64_t kElementsMax = int64_t{1} << 33;
+// Above any model for these boards, and far from overflow in products of two counts; on a 32-bit
+// board, 8 bytes each must fit its address space.
+constexpr int64_t kElementsMax = int64_t{1} << (sizeof(void*) == 4 ? 27 : 33);
 
 class Shape {
  public:

@@ -3,6 +3,11 @@
 #include <cstdlib>
 #include <cstring>
 
+#if defined(__arm__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #include "kernels/simd/loop_table.h"
 
 namespace ft {
@@ -20,6 +25,10 @@ int runnable_loop_tables(const LoopTable* tables[kLoopTablesMax]) {
   if (avx2 && avx512) tables[count++] = &kAvx512Loops;
 #elif defined(__aarch64__)
   tables[count++] = &kNeonLoops;
+#elif defined(__arm__)
+  // NEON with fused multiply and add: Cortex-A7, A15 and every ARMv8 core in a 32-bit system.
+  const unsigned long has = getauxval(AT_HWCAP);
+  if ((has & HWCAP_NEON) != 0 && (has & HWCAP_VFPv4) != 0) tables[count++] = &kNeonLoops;
 #endif
   return count;
 }

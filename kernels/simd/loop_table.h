@@ -19,7 +19,7 @@ extern const LoopTable kScalarLoops;
 extern const LoopTable kSse2Loops;
 extern const LoopTable kAvx2Loops;
 extern const LoopTable kAvx512Loops;
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(__arm__)
 extern const LoopTable kNeonLoops;
 #endif
 

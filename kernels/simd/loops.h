@@ -42,6 +42,16 @@ struct PairRows {
   int64_t split_step = 0;
 };
 
+// A tile of a matrix product (packed_gemm.h): C[6][16] = or += A[depth][6] B[depth][16], rows of C
+// c_step apart.
+struct GemmTile {
+  int64_t depth = 0;
+  int64_t c_step = 0;
+  bool accumulates = false;
+};
+constexpr int64_t kGemmTileRows = 6;
+constexpr int64_t kGemmTileColumns = 16;
+
 // One step of SGD (optimizer.h has the formulas).
 struct SgdFactors {
   float learning_rate = 0;
@@ -116,6 +126,8 @@ struct SgdFactors {
   /* sums[tap] = sum over i of dy[i] * x[i + shift], as for sum. */                               \
   X(void, fir_weights, (const FirPlan* plan, const float* dy, const float* x, float* sums),       \
     (plan, dy, x, sums))                                                                          \
+  /* A tile of C, its sums over depth in order; a and b are packed, c does not overlap them. */   \
+  X(void, gemm_tile, (GemmTile tile, const float* a, const float* b, float* c), (tile, a, b, c))  \
   /* first[i] = x[2 i], second[i] = x[2 i + 1], row by row; nothing overlaps. */                  \
   X(void, split_pairs, (PairRows rows, const float* x, float* first, float* second),              \
     (rows, x, first, second))                                                                     \

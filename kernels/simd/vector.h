@@ -13,7 +13,7 @@
 
 #if defined(__FMA__) && FT_SIMD_LANES > 4
 #include <immintrin.h>
-#elif defined(__aarch64__) && FT_SIMD_LANES == 4
+#elif defined(__ARM_NEON) && FT_SIMD_LANES == 4
 #include <arm_neon.h>
 #endif
 
@@ -46,7 +46,7 @@ struct LanesOf {
   FT_INLINE static void store(float* p, V v) {
     *reinterpret_cast<typename VectorOf<count>::FloatInMemory*>(p) = v;
   }
-  FT_INLINE static V all(float s) { return V{} + s; }
+  FT_INLINE static V all(float s) { return s - V{}; }  // an addition would be made: -0 + 0 = 0
   FT_INLINE static V fma(V a, V b, V c) {
 #if defined(__FMA__) && FT_SIMD_LANES == 16
     if constexpr (count == 16) return _mm512_fmadd_ps(a, b, c);
@@ -54,7 +54,7 @@ struct LanesOf {
 #elif defined(__FMA__) && FT_SIMD_LANES == 8
     if constexpr (count == 8) return _mm256_fmadd_ps(a, b, c);
     if constexpr (count == 1) return V{__builtin_fmaf(a[0], b[0], c[0])};
-#elif defined(__aarch64__) && FT_SIMD_LANES == 4
+#elif defined(__ARM_NEON) && FT_SIMD_LANES == 4
     if constexpr (count == 4) return vfmaq_f32(c, a, b);
     if constexpr (count == 1) return V{__builtin_fmaf(a[0], b[0], c[0])};
 #else

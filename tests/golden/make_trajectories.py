@@ -22,7 +22,7 @@ from export_models import FILES, GREY, RGB32, RGB34, build, file_name
 HERE = pathlib.Path(__file__).parent
 STEPS = 20
 CLASSES = 10
-TRIALS = 8  # perturbed runs per case
+TRIALS = 32  # perturbed runs per case
 FLOOR = 1e-5  # least tolerance, relative
 FLOAT32_LIMIT = 1e-4  # relative; where PyTorch's own float32 is further off, the case is chaotic
 

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <vector>
 
+#include "kernels/packed_gemm.h"
 #include "tests/kernels/op_case.h"
 
 namespace ft {
@@ -129,7 +130,50 @@ TEST_CASE("gemm_long_k: chunks of k add up, with the same bits for any number of
   }
 }
 
+TEST_CASE("packed gemm: the product, for all transpositions, in tiles that stick out") {
+  for (const bool transpose_a : {false, true}) {
+    for (const bool transpose_b : {false, true}) {
+      for (const auto [m, n, k] : {std::array<int64_t, 3>{1, 1, 1},
+                                   {6, 16, 256},
+                                   {7, 17, 257},
+                                   {97, 31, 513},
+                                   {5, 300, 12},
+                                   {130, 259, 65}}) {
+        CAPTURE(m);
+        CAPTURE(n);
+        CAPTURE(k);
+        const Problem p = make_problem(m, n, k, transpose_a, transpose_b);
+        for (const float beta : {0.0F, 1.0F, 0.5F}) {
+          std::vector<float> c = p.c;
+          for (int64_t i = 0; beta == 0 && i < m; ++i) {
+            std::fill_n(c.begin() + i * p.shape.ldc, n, NAN);
+          }
+          packed_gemm(p.shape, p.a.data(), p.b.data(), beta, c.data());
+          CHECK(is_near(c, naive(p, static_cast<double>(beta)), k));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("packed gemm: a column's bits do not depend on how many are beside it") {
+  const Problem p = make_problem(20, 40, 600, false, false);
+  std::vector<float> whole = p.c;
+  packed_gemm(p.shape, p.a.data(), p.b.data(), 0.0F, whole.data());
+  std::vector<float> parts = p.c;
+  for (const auto [first, count] : {std::array<int64_t, 2>{0, 13}, {13, 27}}) {
+    GemmShape shape = p.shape;
+    shape.n = count;
+    packed_gemm(shape, p.a.data(), p.b.data() + first, 0.0F, parts.data() + first);
+  }
+  CHECK(same_bits(whole, parts));
+}
+
 TEST_CASE("gemm: the library names itself") {
+  if (prefers_packed_gemm()) {
+    CHECK(blas_description() == "own GEMM");
+    return;
+  }
   CHECK(blas_description().starts_with("OpenBLAS 0."));
   CHECK(blas_description().size() > std::string("OpenBLAS 0.3.21").size());
 }

@@ -85,7 +85,9 @@ TEST_CASE("hostile: tensors whose sizes lie are refused before memory is taken")
   };
   CHECK(error_of(tensor({6, 6})).empty());
   CHECK(contains(error_of(tensor({6, 7})), "holds 144 bytes instead of 168"));
-  CHECK(contains(error_of(tensor({1 << 16, 1 << 16})), "instead of 17179869184"));
+  const bool addressable = kElementsMax >= int64_t{1} << 32;
+  CHECK(contains(error_of(tensor({1 << 16, 1 << 16})),
+                 addressable ? "instead of 17179869184" : "impossible dimensions"));
   CHECK(contains(error_of(tensor({int64_t{1} << 40, int64_t{1} << 40})), "impossible dimensions"));
   CHECK(contains(error_of(tensor({-6, -6})), "impossible dimensions"));
   CHECK(contains(error_of(tensor({1, 1, 1, 1, 1, 1, 1, 6, 6})), "9 dimensions"));
