@@ -42,8 +42,8 @@ class Cluster:
         self.stages = {}
         self.processes = []
 
-    def start(self, *words):
-        started = process.Process(words, self.directory, self.binary)
+    def start(self, *words, binary=None):
+        started = process.Process(words, self.directory, binary or self.binary)
         self.processes.append(started)
         return started
 
@@ -53,9 +53,9 @@ class Cluster:
             self.run_dir, "--progress", "json", *words))
         return self.central
 
-    def start_stage(self, name, *words):
+    def start_stage(self, name, *words, binary=None):
         self.stages[name] = self.start("--role", "stage", "--central", self.endpoint, "--name",
-                                       name, *words)
+                                       name, *words, binary=binary)
         return self.stages[name]
 
     def begin(self, *names):
