@@ -65,7 +65,9 @@ Status check_values(const OptionTexts& t, Options* o) {
   }
   o->neighbour_takes_over = t.bench_recovery == "respipe";
   if (!t.memory.empty()) {
-    FT_ASSIGN_OR_RETURN(o->memory_bytes, parse_bytes(t.memory));
+    const Result<int64_t> bytes = parse_bytes(t.memory);
+    if (!bytes.ok()) return invalid_error("--memory: %s", bytes.status().message().c_str());
+    o->memory_bytes = *bytes;
   }
   for (const std::string& slowdown : t.slowdowns) {
     FT_ASSIGN_OR_RETURN(Slowdown parsed, Slowdown::parse(slowdown));

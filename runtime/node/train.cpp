@@ -122,21 +122,21 @@ Status measure_central(const Options& options, const TrainingJob& job, int threa
     central->partition = Partition::kFixed;
     central->cuts = options.partition.substr(6);
   }
+  const TrainerOptions trainer = trainer_options(job.training);
+  FT_ASSIGN_OR_RETURN(ModelSizes sizes, sizes_of(*job.model, trainer));
+  central->layer_sizes = std::move(sizes.layers);
+  central->cut_sizes = std::move(sizes.cuts);
+  central->memory_bytes = options.memory_bytes;
   const bool equal = options.role == Role::kLocal && options.slowdowns.empty();
   if (fixed || equal || central->workers == 0) return Status();
-  const TrainerOptions trainer = trainer_options(job.training);
   FT_ASSIGN_OR_RETURN(const ModelTimes times,
                       measure_model(job.model, trainer, threads, slowdown_of(options, 0)));
   central->layer_costs = times.layer_us;
   if (options.partition != "dynamic") return Status();
-  FT_ASSIGN_OR_RETURN(ModelSizes sizes, sizes_of(*job.model, trainer));
   central->partition = Partition::kDynamic;
   central->layer_us = own->layer_us = times.layer_us;
   central->cpu_share = own->cpu_share = times.cpu_share;
   own->work_per_us = times.work_per_us;
-  central->layer_sizes = std::move(sizes.layers);
-  central->cut_sizes = std::move(sizes.cuts);
-  central->memory_bytes = options.memory_bytes;
   return Status();
 }
 

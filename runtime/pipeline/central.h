@@ -68,12 +68,13 @@ struct CentralOptions {
   std::string cuts;                  // "3,9" for kFixed
   std::vector<double> layer_costs;   // one per layer, any unit: also says how many there are
   std::vector<int64_t> layer_bytes;  // of each layer's snapshot
-  // kDynamic: what the planner needs (partition/planner.h); layer_us as central measured itself.
-  std::vector<double> layer_us;
-  double cpu_share = 1;
+  // What the planner needs (partition/planner.h); with a partition other than kDynamic only sizes,
+  // and these only when a device's memory has a limit.
   std::vector<LayerSize> layer_sizes;
   std::vector<CutSize> cut_sizes;
-  int64_t memory_bytes = 0;  // central's own; 0: no limit
+  int64_t memory_bytes = 0;      // central's own; 0: no limit
+  std::vector<double> layer_us;  // as central measured itself
+  double cpu_share = 1;
   RepartitionLimits repartition;
   // For comparisons, ResPipe's rule: the neighbour takes all layers of a lost device, nothing is
   // planned again.
@@ -159,7 +160,8 @@ class Central {
     std::vector<LayerRange> ranges;
   };
   Result<Row> solve();
-  Result<Row> solve_equal() const;
+  Result<Row> solve_equal();
+  Result<std::vector<LayerRange>> equal_ranges(size_t devices) const;
   Row solve_takeover() const;
   std::vector<PeerId> order() const;
   void assign(const Row& row);
@@ -184,6 +186,8 @@ class Central {
   std::vector<PeerId> planned_devices() const;
   PlanRequest plan_request(const std::vector<PeerId>& devices) const;
   Result<Row> solve_dynamic();
+  size_t find_small(const Row& row) const;
+  void note_room(const PlanRequest& request, const std::vector<PeerId>& devices, const Row& row);
   double predict_now(const PlanRequest& request, const std::vector<PeerId>& devices) const;
   void note_link(PeerId from, const net::LinkSpeed& link);
   LinkCost link_cost(PeerId from, PeerId to) const;

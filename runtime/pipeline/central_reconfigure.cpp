@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "partition/no_fit.h"
 #include "partition/order.h"
 #include "partition/plan.h"
 #include "runtime/pipeline/central.h"
@@ -229,20 +230,35 @@ Central::Row Central::solve_takeover() const {
   return row;
 }
 
-Result<Central::Row> Central::solve_equal() const {
-  Row row{order(), {}};
-  const size_t devices = row.devices.size();
+Result<std::vector<LayerRange>> Central::equal_ranges(size_t devices) const {
   if (options_.partition == Partition::kFixed) {
-    FT_ASSIGN_OR_RETURN(row.ranges, ranges_from_cuts(options_.cuts, layer_count()));
-    if (row.ranges.size() <= devices) return row;
+    FT_ASSIGN_OR_RETURN(std::vector<LayerRange> ranges,
+                        ranges_from_cuts(options_.cuts, layer_count()));
+    if (ranges.size() <= devices) return ranges;
     // At the start that is a mistake; after a loss training goes on with the ranges that fit best.
     if (term_ == 1) {
       return invalid_error("--partition fixed:%s makes %zu ranges, but there are %zu devices",
-                           options_.cuts.c_str(), row.ranges.size(), devices);
+                           options_.cuts.c_str(), ranges.size(), devices);
     }
   }
-  row.ranges = plan_ranges(options_.layer_costs, std::vector<double>(devices, 1.0));
-  return row;
+  return plan_ranges(options_.layer_costs, std::vector<double>(devices, 1.0));
+}
+
+// A device without memory for what falls to it gets no layers; the others share them.
+Result<Central::Row> Central::solve_equal() {
+  const std::vector<PeerId> all = order();
+  Row row{all, {}};
+  while (!row.devices.empty()) {
+    FT_ASSIGN_OR_RETURN(row.ranges, equal_ranges(row.devices.size()));
+    const size_t small = find_small(row);
+    if (small == row.ranges.size()) {
+      note_room(plan_request(all), all, row);
+      return row;
+    }
+    if (options_.partition == Partition::kFixed && term_ == 1) break;
+    row.devices.erase(row.devices.begin() + static_cast<long>(small));
+  }
+  return no_fit_error(plan_request(all));
 }
 
 // ---- 3. Move ----
