@@ -167,9 +167,9 @@ Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
   info.batches = complete.version + 1;
   info.weights_sha256 = weights_sha256(*job.model, values);
   if (options.export_path.empty()) values.clear();
+  const Checkpoint checkpoint{job.model_sha, complete.version, complete.term, snapshots};
   FT_RETURN_IF_ERROR(
-      write_checkpoint(directory.file("checkpoint.ftc"),
-                       Checkpoint{job.model_sha, complete.version, complete.term, snapshots}));
+      directory.with_remedy(write_checkpoint(directory.file("checkpoint.ftc"), checkpoint)));
   if (!options.export_path.empty()) {
     FT_ASSIGN_OR_RETURN(const std::vector<std::byte> exported,
                         export_model(job.model_file->bytes(), *job.model, values));
@@ -194,6 +194,19 @@ FinishedInfo with_run(FinishedInfo info, const Reactor& reactor, const Display& 
   info.bytes = {traffic.activations(), traffic.gradients(), traffic.labels(),
                 traffic.control(),     traffic.replicas(),  traffic.model()};
   return info;
+}
+
+Status interrupted_status(const Options& options, int64_t batches, int64_t of) {
+  const char* role = options.role == Role::kCentral ? " --role central"
+                     : options.role == Role::kLocal ? " --role local"
+                                                    : "";
+  const bool listens = options.given.count("--listen") != 0;
+  const std::string listen = listens ? " --listen " + options.listen : "";
+  return Status(StatusCode::kInterrupted,
+                format("interrupted after batch %lld of %lld; go on with: ftrun --resume --run-dir "
+                       "%s%s%s",
+                       static_cast<long long>(batches), static_cast<long long>(of),
+                       options.run_dir.c_str(), role, listen.c_str()));
 }
 
 Result<std::unique_ptr<Transport>> make_transport(const Options& options, PeerId self) {
@@ -278,7 +291,11 @@ Status train_central(Options options) {
   }
   parts.options.restart = resumed.restart;
   // Nobody is needed to say how a finished run has ended.
-  if (resumed.restart.checkpoint == job.training.batches() - 1) parts.options.workers = 0;
+  const bool is_over = options.resume && resumed.restart.checkpoint == job.training.batches() - 1;
+  if (is_over) {
+    parts.options.workers = 0;
+    log_info("the run in %s is finished already", options.run_dir.c_str());
+  }
   StartedInfo started;
   if (transport) {
     parts.options.control_endpoint = transport->control_endpoint();
@@ -301,9 +318,8 @@ Status train_central(Options options) {
   started.run = run == RunId{} ? "" : to_hex(run);
   started.model = job.model_path;
   started.data = job.dataset->description();
-  started.schedule = job.training.schedule() == net::kSync
-                         ? format("sync, %d micro-batches", job.training.micro_batches())
-                         : "async";
+  started.schedule = job.training.schedule() == net::kSync ? "sync" : "async";
+  started.micro_batches = job.training.micro_batches();
   started.batch_size = job.training.batch_size();
   started.batches = job.training.batches();
   started.batches_per_epoch = job.training.batches_per_epoch();
@@ -325,8 +341,8 @@ Status train_central(Options options) {
       FT_RETURN_IF_ERROR(children.start_stage(options, started.central, i, threads,
                                               slowdown_of(options, static_cast<size_t>(i))));
     }
-  } else if (workers > 0 && options.progress != ProgressMode::kNone) {
-    log_info("waiting for %d stage%s at %s", workers, workers == 1 ? "" : "s",
+  } else if (workers > 0 && !is_over && options.progress != ProgressMode::kNone) {
+    log_info("waiting for %d stage%s (--workers) at %s", workers, workers == 1 ? "" : "s",
              started.central.c_str());
   }
   const Status ended = run_until_signal(&reactor, &interrupt, true);
@@ -334,13 +350,10 @@ Status train_central(Options options) {
 
   FT_ASSIGN_OR_RETURN(FinishedInfo info, finish_run(options, job, *directory, reactor));
   info = with_run(std::move(info), reactor, display, began);
+  info.interrupted = ended.code() == StatusCode::kInterrupted;
   FT_RETURN_IF_ERROR(directory->append_event(display.finished(info)));
-  if (ended.code() == StatusCode::kInterrupted) {
-    return Status(StatusCode::kInterrupted,
-                  format("interrupted after %lld batches; the weights are in %s",
-                         static_cast<long long>(info.batches), options.run_dir.c_str()));
-  }
-  return ended;
+  return info.interrupted ? interrupted_status(options, info.batches, job.training.batches())
+                          : ended;
 }
 
 Status train_stage(const Options& options) {

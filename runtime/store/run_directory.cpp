@@ -137,6 +137,13 @@ Status RunDirectory::append_journal(uint64_t term, const std::vector<RecordEntry
                             nlohmann::json{{"term", term}, {"record", entries}}.dump());
 }
 
+Status RunDirectory::with_remedy(const Status& written) const {
+  if (written.ok()) return written;
+  return failed_error(
+      "%s; make room there, then go on, with the role as before: ftrun --resume --run-dir %s",
+      written.message().c_str(), path_.c_str());
+}
+
 Result<Journal> RunDirectory::read_journal() const {
   const std::string path = file("journal.jsonl");
   Journal journal;
