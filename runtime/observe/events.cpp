@@ -96,6 +96,10 @@ Json to_json(const WaitingReport& report) {
           {"holders", report.holders}};
 }
 
+Json to_json(const BegunAgainReport& report) {
+  return {{"event", "begun_again"}, {"batch", report.version}, {"layers", report.layers}};
+}
+
 Json to_json(const WaitingForRunReport& report) {
   return {{"event", "waiting_for_run"}, {"stages", report.stages}};
 }

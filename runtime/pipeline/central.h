@@ -153,6 +153,7 @@ class Central {
   void choose();
   int64_t choose_version(int64_t floor) const;
   bool must_gather();
+  std::string missing_text(int64_t version) const;
   void wait_for_layers(int64_t version);
   void wait_for_room(const Status& status);
   struct Row {  // devices and their ranges, in pipeline order
@@ -263,6 +264,7 @@ class Central {
   bool waiting_for_layers_ = false;
   std::string waiting_text_;  // what was told
   int64_t moved_bytes_ = 0;
+  BegunAgainReport lost_cut_;          // version -1: none
   int64_t inventory_checkpoint_ = -1;  // the newest that any inventory names
   // Pairs (smaller, larger) that do not reach each other: of this term; by the inventories so far.
   std::set<std::pair<PeerId, PeerId>> unreachable_;

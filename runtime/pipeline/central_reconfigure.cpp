@@ -137,6 +137,8 @@ void Central::choose() {
   const bool gathers = version < 0 && must_gather();
   if (gathers || version < floor) return wait_for_layers(std::max(floor, book_.newest_held()));
   resumed_version_ = version;
+  const int64_t held = version < 0 ? book_.newest_held() : -1;
+  lost_cut_ = {held, held < 0 ? "" : missing_text(held)};
   unreachable_ = unreachable_now_;
   leaving_seen_ = members_.has_leaving();
   if (must_measure()) return measure_first();
@@ -161,11 +163,18 @@ bool Central::must_gather() {
   return true;
 }
 
+std::string Central::missing_text(int64_t version) const {
+  std::string text;
+  for (const int layer : book_.missing(version)) {
+    text += (text.empty() ? "" : ", ") + std::to_string(layer);
+  }
+  return text;
+}
+
 void Central::wait_for_layers(int64_t version) {
   waiting_for_layers_ = true;
-  WaitingReport report{version, "", ""};
+  WaitingReport report{version, missing_text(version), ""};
   for (const int layer : book_.missing(version)) {
-    report.layers += (report.layers.empty() ? "" : ", ") + std::to_string(layer);
     for (const DeviceReport& stage : stages_) {
       if (layer < stage.range.first || layer >= stage.range.last) continue;
       if (members_.find(stage.incarnation) != nullptr ||
@@ -386,6 +395,7 @@ void Central::resume() {
   next_batch_ = resumed_version_ + 1;
   next_micro_ = 0;
   const int64_t replayed = std::max<int64_t>(finished_ - resumed_version_, 0);
+  if (replayed > 0 && lost_cut_.version >= 0) tell(lost_cut_);
   finished_ = resumed_version_;
   reported_known_ = true;
   if (interrupted_) batches_ = std::min(batches_, next_batch_);

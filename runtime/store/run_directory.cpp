@@ -40,8 +40,11 @@ Result<std::vector<RecordEntry>> parse_record(const nlohmann::json& line, const 
       }
       record.push_back(std::move(entry));
     }
-  } catch (const nlohmann::json::exception& error) {
-    return invalid_error("%s: not a journal of this version: %s", path.c_str(), error.what());
+  } catch (const nlohmann::json::exception&) {
+    return invalid_error(
+        "%s: damaged, or of another version: a record without first_batch, term and ranges; put a "
+        "copy of it there",
+        path.c_str());
   }
   return record;
 }
