@@ -139,8 +139,14 @@ class Central {
   void on_unreachable(PeerId from, PeerId peer);
   void find_losses();
   TimeUs answer_time() const;
-  // Returns whether it was a member of this term.
-  bool lose(PeerId peer, const std::string& cause, TimeUs silent_us);
+  struct Lost {
+    bool members = false;  // of this term
+    bool stages = false;   // of which some had layers
+  };
+  Lost lose(PeerId peer, const std::string& cause, TimeUs silent_us);
+  Lost lose_predecessor(const net::Hello& hello);
+  void go_on_without(const Lost& lost);
+  bool admit(PeerId from, const net::Hello& hello);
   void admit_and_dismiss();
   void drain(const std::string& reason);
   void maybe_drained();
