@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <unistd.h>
 
 #include "net/control.h"
@@ -96,8 +97,7 @@ Status check_values(const OptionTexts& t, Options* o) {
   if (o->sync && o->aggregate_every > 0) {
     return invalid_error("--aggregate-every: belongs to --schedule async");
   }
-  const bool fixed = o->partition.rfind("fixed:", 0) == 0;
-  if (!fixed && o->partition != "dynamic" && o->partition != "even") {
+  if (!is_partition(o->partition)) {
     return invalid_error("--partition %s: must be dynamic, even, or fixed:CUTS such as fixed:3,9",
                          o->partition.c_str());
   }
@@ -120,6 +120,28 @@ Status check_values(const OptionTexts& t, Options* o) {
     return invalid_error("--heartbeat must be at most half of --failure-timeout");
   }
   return Status();
+}
+
+bool is_partition(const std::string& text) {
+  return text == "dynamic" || text == "even" || text.rfind("fixed:", 0) == 0;
+}
+
+Status check_output(const char* option, const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  const std::string directory = parent.empty() ? "." : parent;
+  if (::access(directory.c_str(), W_OK | X_OK) == 0 && !std::filesystem::is_directory(path)) {
+    return Status();
+  }
+  return invalid_error("%s %s: cannot write there; name a file in a directory that exists", option,
+                       path.c_str());
+}
+
+Status check_slowdowns(const Options& o) {
+  const size_t given = o.slowdowns.size();
+  const size_t stages = o.role == Role::kLocal ? static_cast<size_t>(o.stages) : 1;
+  if (given <= 1 || given == stages) return Status();
+  return invalid_error("--slowdown: %zu values for %zu stage%s; give one for each, or one for all",
+                       given, stages, stages == 1 ? "" : "s");
 }
 
 Status check_train(Options* o) {

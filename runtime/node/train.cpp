@@ -18,6 +18,7 @@
 #include "runtime/node/measure_model.h"
 #include "runtime/node/reactor.h"
 #include "runtime/node/resume.h"
+#include "runtime/node/run_file.h"
 #include "runtime/node/training_job.h"
 #include "runtime/node/version.h"
 #include "runtime/store/checkpoint.h"
@@ -231,8 +232,8 @@ Status check_export(const std::string& path) {
 }
 
 // The run's own description when it goes on, else the command line's.
-Result<TrainingJob> describe_job(const Options& options, const RunDirectory* resumed) {
-  if (resumed == nullptr || !resumed->has_run()) return make_job(options);
+Result<TrainingJob> describe_job(Options* options, const RunDirectory* resumed) {
+  if (resumed == nullptr || !resumed->has_run()) return make_job(*options);
   FT_ASSIGN_OR_RETURN(TrainingJob job, load_job(*resumed));
   FT_RETURN_IF_ERROR(apply_given(options, &job));
   return job;
@@ -251,7 +252,7 @@ Status train_central(Options options) {
   if (options.resume && !options.run_dir.empty()) {
     FT_ASSIGN_OR_RETURN(directory, RunDirectory::resume(options.run_dir));
   }
-  FT_ASSIGN_OR_RETURN(const TrainingJob job, describe_job(options, directory.get()));
+  FT_ASSIGN_OR_RETURN(const TrainingJob job, describe_job(&options, directory.get()));
   FT_RETURN_IF_ERROR(check_cuts(options, job));
   const bool local = options.role == Role::kLocal;
   const bool found = directory != nullptr && directory->has_run();

@@ -7,6 +7,7 @@
 #include "partition/order.h"
 #include "partition/plan.h"
 #include "runtime/pipeline/central.h"
+#include "runtime/pipeline/training_difference.h"
 
 namespace ft {
 namespace {
@@ -31,15 +32,6 @@ net::StageInfo info_of(PeerId peer, const Device& device) {
   info.set_control_endpoint(device.hello.control_endpoint());
   info.set_bulk_endpoint(device.hello.bulk_endpoint());
   return info;
-}
-
-// Whether two descriptions lead to the same weights; how often cuts are taken does not matter.
-bool is_same_run(net::Training a, net::Training b) {
-  for (net::Training* training : {&a, &b}) {
-    training->clear_replicate_every();
-    training->clear_global_every();
-  }
-  return a.SerializeAsString() == b.SerializeAsString();
 }
 
 }  // namespace
@@ -97,11 +89,14 @@ void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
     device.speed.measured(static_cast<double>(inventory.cpu_share()));
   }
   device.hello.set_model_sha256(inventory.model_sha256());
-  if (inventory.has_training() && !is_same_run(inventory.training(), options_.training)) {
-    return stop(invalid_error(
-        "stage %s trains this run with other options than these (--data, --batch-size, --seed, "
-        "--schedule, --optimizer and the like): repeat those of the run",
-        device.hello.name().c_str()));
+  if (inventory.has_training()) {
+    const std::string other = training_difference(inventory.training(), options_.training);
+    if (!other.empty()) {
+      return stop(
+          invalid_error("stage %s trains this run with other options than these: %s; repeat those "
+                        "of the run",
+                        device.hello.name().c_str(), other.c_str()));
+    }
   }
   for (const net::SnapshotName& name : inventory.snapshots()) book_.hold(key_of(name), from);
   // The record of the highest term holds, from disk or from a stage.

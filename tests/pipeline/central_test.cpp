@@ -226,6 +226,7 @@ TEST_CASE("central: stages of the run with other options than these end a resume
   REQUIRE(exit_of(actions) != nullptr);
   CHECK(sent_to(actions, 2, ft::net::Control::kFinish) == nullptr);  // it keeps what it holds
   CHECK(exit_of(actions)->status.code() == ft::StatusCode::kInvalid);
+  CHECK(exit_of(actions)->status.message().find("--seed (99, not 0)") != std::string::npos);
 }
 
 TEST_CASE("central: a resume for which nobody holds a run says so, once") {
