@@ -378,10 +378,14 @@ Status train_stage(const Options& options) {
   FT_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, make_transport(options, self));
   stage.hello.set_control_endpoint(transport->control_endpoint());
   stage.hello.set_bulk_endpoint(transport->bulk_endpoint());
-  if (!options.dies_with_parent) log_info("looking for central at %s", options.central.c_str());
   WakeFd interrupt;
   Reactor reactor(std::move(transport), self, &interrupt);
   reactor.add_stage(stage, compute, options.central);
+  if (!options.dies_with_parent) {
+    log_info("looking for central at %s", options.central.c_str());
+    const bool json = options.progress == ProgressMode::kJson;
+    reactor.narrate(StageStory(options.name, options.central), json);
+  }
   const Status ended = run_until_signal(&reactor, &interrupt, !options.dies_with_parent);
   if (!ended.ok() || g_signal == 0) return ended;
   log_info("left the run: others have taken over what this stage held");
