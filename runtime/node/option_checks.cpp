@@ -164,6 +164,10 @@ Status check_train(Options* o) {
         o->run_dir.c_str());
   }
   if (o->model.empty()) return invalid_error("no model given; usage: ftrun MODEL.onnx [options]");
+  // A word that is neither a command nor a model.
+  if (!o->model.ends_with(".onnx") && !std::filesystem::exists(o->model)) {
+    return invalid_error("%s: no such command or file; see ftrun --help", o->model.c_str());
+  }
   if (o->data.empty()) {
     return invalid_error(
         "--data is missing; say fashion-mnist, idx:DIR, cifar10:DIR, npy:X,Y or "

@@ -16,6 +16,7 @@
 #include "runtime/base/log.h"
 #include "runtime/node/children.h"
 #include "runtime/node/measure_model.h"
+#include "runtime/node/option_checks.h"
 #include "runtime/node/reactor.h"
 #include "runtime/node/resume.h"
 #include "runtime/node/run_file.h"
@@ -219,18 +220,6 @@ Result<std::unique_ptr<Transport>> make_transport(const Options& options, PeerId
   return Transport::create(transport, make_zmq_sockets());
 }
 
-// Better now than after hours of training.
-Status check_export(const std::string& path) {
-  if (path.empty()) return Status();
-  const std::string parent = std::filesystem::path(path).parent_path().string();
-  const std::string directory = parent.empty() ? "." : parent;
-  if (::access(directory.c_str(), W_OK | X_OK) == 0 && !std::filesystem::is_directory(path)) {
-    return Status();
-  }
-  return invalid_error("--export %s: cannot write there; name a file in a directory that exists",
-                       path.c_str());
-}
-
 // The run's own description when it goes on, else the command line's.
 Result<TrainingJob> describe_job(Options* options, const RunDirectory* resumed) {
   if (resumed == nullptr || !resumed->has_run()) return make_job(*options);
@@ -247,13 +236,16 @@ Status check_cuts(const Options& options, const TrainingJob& job) {
 // solo, central and local: the node that owns the data.
 Status train_central(Options options) {
   const TimeUs began = monotonic_now_us();
-  FT_RETURN_IF_ERROR(check_export(options.export_path));
+  if (!options.export_path.empty()) {
+    FT_RETURN_IF_ERROR(check_output("--export", options.export_path));
+  }
   std::unique_ptr<RunDirectory> directory;
   if (options.resume && !options.run_dir.empty()) {
     FT_ASSIGN_OR_RETURN(directory, RunDirectory::resume(options.run_dir));
   }
   FT_ASSIGN_OR_RETURN(const TrainingJob job, describe_job(&options, directory.get()));
   FT_RETURN_IF_ERROR(check_cuts(options, job));
+  FT_RETURN_IF_ERROR(check_slowdowns(options));
   const bool local = options.role == Role::kLocal;
   const bool found = directory != nullptr && directory->has_run();
   if (options.resume && !found && options.role != Role::kCentral) {
@@ -366,6 +358,7 @@ Status train_stage(const Options& options) {
     std::signal(SIGINT, SIG_IGN);
   }
   FT_RETURN_IF_ERROR(check_endpoint("--central", options.central, options.insecure));
+  FT_RETURN_IF_ERROR(check_slowdowns(options));
   const PeerId self = random_u64() | 1;
   const int threads = thread_count(options, 1);
   ComputeOptions compute{threads, slowdown_of(options, 0), nullptr, options.memory_bytes > 0};
