@@ -31,6 +31,11 @@ void FaultDetector::disconnected(PeerId peer, TimeUs now) {
   if (found != watches_.end() && found->second.closed_at < 0) found->second.closed_at = now;
 }
 
+bool FaultDetector::is_closed(PeerId peer) const {
+  const auto found = watches_.find(peer);
+  return found != watches_.end() && found->second.closed_at >= 0;
+}
+
 std::vector<FaultDetector::Loss> FaultDetector::tick(TimeUs now) {
   if (last_tick_ >= 0 && now - last_tick_ > options_.failure_timeout_us / 2) {
     awake_since_ = now;

@@ -42,6 +42,9 @@ class FaultDetector {
   void heard(PeerId peer, TimeUs now);
   void disconnected(PeerId peer, TimeUs now);
 
+  // Its connection was closed, and it has not been heard since.
+  bool is_closed(PeerId peer) const;
+
   // The peers that are lost, ordered by id. Each is reported once and watched no longer. Call it a
   // few times per probe.
   std::vector<Loss> tick(TimeUs now);

@@ -53,9 +53,9 @@ Result<std::vector<LayerRange>> ranges_from_cuts(const std::string& cuts, int la
     const int cut = digits ? std::stoi(item) : -1;
     if (cut <= first || cut >= layers) {
       return invalid_error(
-          "--partition fixed:%s: '%s' is no cut after layer %d; cuts are ascending layer numbers "
-          "from 1 to %d (see `ftrun inspect`)",
-          cuts.c_str(), item.c_str(), first, layers - 1);
+          "--partition fixed:%s: '%s' cannot stand there; cuts are ascending layer numbers from 1 "
+          "to %d (see `ftrun inspect`)",
+          cuts.c_str(), item.c_str(), layers - 1);
     }
     ranges.push_back({first, cut});
     first = cut;

@@ -14,6 +14,7 @@ TimeUs read_clock_us(clockid_t clock) {
 }  // namespace
 
 TimeUs monotonic_now_us() { return read_clock_us(CLOCK_MONOTONIC); }
+double wall_clock_s() { return static_cast<double>(read_clock_us(CLOCK_REALTIME)) / kSecondUs; }
 TimeUs thread_cpu_now_us() { return read_clock_us(CLOCK_THREAD_CPUTIME_ID); }
 TimeUs process_cpu_now_us() { return read_clock_us(CLOCK_PROCESS_CPUTIME_ID); }
 

@@ -14,6 +14,9 @@ constexpr TimeUs kSecondUs = 1000 * 1000;
 
 TimeUs monotonic_now_us();
 
+// Seconds since 1970, by the system's clock: for people, never for decisions.
+double wall_clock_s();
+
 // CPU time of the calling thread.
 TimeUs thread_cpu_now_us();
 // Of all threads of the process.

@@ -49,7 +49,8 @@ Status sync_parent(const std::string& path) {
 }  // namespace
 
 Result<BufferPtr> read_file(const std::string& path, int64_t bytes_max) {
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // A FIFO would wait for a writer.
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (file.get() < 0) {
     return invalid_error("%s: cannot open: %s", path.c_str(), std::strerror(errno));
   }
@@ -79,27 +80,36 @@ Status write_file_atomic(const std::string& path, std::span<const std::byte> byt
   return write_parts_atomic(path, std::span(&bytes, 1));
 }
 
+namespace {
+
+// Messages name the file that was asked for.
+Status write_aside(const std::string& aside, const std::string& path,
+                   std::span<const std::span<const std::byte>> parts) {
+  const FileDescriptor file(::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.get() < 0) {
+    return failed_error("%s: cannot create: %s", path.c_str(), std::strerror(errno));
+  }
+  for (const std::span<const std::byte> part : parts) {
+    FT_RETURN_IF_ERROR(write_all(file.get(), part, path));
+  }
+  if (::fsync(file.get()) != 0) {
+    return failed_error("%s: cannot sync: %s", path.c_str(), std::strerror(errno));
+  }
+  return Status();
+}
+
+}  // namespace
+
 Status write_parts_atomic(const std::string& path,
                           std::span<const std::span<const std::byte>> parts) {
   const std::string aside = path + ".tmp";
-  {
-    const FileDescriptor file(
-        ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (file.get() < 0) {
-      return failed_error("%s: cannot create: %s", aside.c_str(), std::strerror(errno));
-    }
-    for (const std::span<const std::byte> part : parts) {
-      FT_RETURN_IF_ERROR(write_all(file.get(), part, aside));
-    }
-    if (::fsync(file.get()) != 0) {
-      return failed_error("%s: cannot sync: %s", aside.c_str(), std::strerror(errno));
-    }
+  Status written = write_aside(aside, path, parts);
+  if (written.ok() && ::rename(aside.c_str(), path.c_str()) != 0) {
+    written = failed_error("%s: cannot replace: %s", path.c_str(), std::strerror(errno));
   }
-  if (::rename(aside.c_str(), path.c_str()) != 0) {
-    return failed_error("%s: cannot rename to %s: %s", aside.c_str(), path.c_str(),
-                        std::strerror(errno));
-  }
-  return sync_parent(path);
+  if (written.ok()) return sync_parent(path);
+  ::unlink(aside.c_str());  // its room may be what the others lack
+  return written;
 }
 
 Status append_line_synced(const std::string& path, const std::string& line) {

@@ -30,6 +30,9 @@ Status Children::start_stage(const Options& options, const std::string& central,
                                     "--slowdown",
                                     slowdown.text(),
                                     "--dies-with-parent"};
+  if (options.memory_bytes > 0) {
+    words.insert(words.end(), {"--memory", std::to_string(options.memory_bytes)});
+  }
   if (options.insecure) words.emplace_back("--insecure");
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());

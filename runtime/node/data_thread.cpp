@@ -78,12 +78,12 @@ void DataThread::loop() {
       results_.put(load->kind == LoadKind::kTrain ? loader_.train(*load)
                                                   : loader_.evaluation(*load));
     } else if (const auto* journal = std::get_if<JournalRequest>(&request)) {
-      results_.put(
-          JournalResult{journal->term, directory_.append_journal(journal->term, journal->record)});
+      const Status written = directory_.append_journal(journal->term, journal->record);
+      results_.put(JournalResult{journal->term, directory_.with_remedy(written)});
     } else {
       const Checkpoint& checkpoint = std::get<CheckpointRequest>(request).checkpoint;
-      results_.put(CheckpointResult{
-          checkpoint.version, write_checkpoint(directory_.file("checkpoint.ftc"), checkpoint)});
+      const Status written = write_checkpoint(directory_.file("checkpoint.ftc"), checkpoint);
+      results_.put(CheckpointResult{checkpoint.version, directory_.with_remedy(written)});
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <toml++/toml.h>
 
 #include "runtime/base/file.h"
@@ -35,12 +36,14 @@ class Reader {
   Status link(const toml::table& table);
   Result<int> index_of(const toml::node_view<const toml::node>& name) const;
   Status error(const std::string& where, const std::string& what) const {
-    return invalid_error("%s: %s: %s", path_.c_str(), where.c_str(), what.c_str());
+    const std::string place = where.empty() ? "" : where + ": ";
+    return invalid_error("%s: %s%s", path_.c_str(), place.c_str(), what.c_str());
   }
 
   std::string path_;
   DevicesFile file_;
   std::vector<Network> networks_;
+  std::set<std::pair<int, int>> linked_;
 };
 
 Status Reader::check_keys(const toml::table& table, const std::string& where,
@@ -88,6 +91,10 @@ Status Reader::device(const toml::table& table) {
   FT_RETURN_IF_ERROR(check_keys(table, where, {"name", "capacity", "memory", "rate", "latency"}));
   FT_RETURN_IF_ERROR(text(table, where, "name", &device.name));
   if (device.name.empty()) return error(where, "has no name");
+  const auto is_plain = [](char c) { return c >= 0x20 && c <= 0x7E; };
+  if (!std::all_of(device.name.begin(), device.name.end(), is_plain)) {
+    return error(where, "its name has characters other than plain text");
+  }
   where = "device '" + device.name + "'";
   for (const DevicesFile::Device& other : file_.devices) {
     if (other.name == device.name) return error(where, "there are two of that name");
@@ -95,7 +102,7 @@ Status Reader::device(const toml::table& table) {
   if (const auto capacity = table["capacity"]) {
     device.capacity = capacity.value<double>().value_or(0);
     if (!(device.capacity > 0 && device.capacity <= kCapacityMax)) {
-      return error(where, "capacity must be a number above 0; 1 is this machine");
+      return error(where, "capacity must be a number above 0, up to 10000; 1 is this machine");
     }
   }
   std::string memory;
@@ -124,9 +131,17 @@ Result<int> Reader::index_of(const toml::node_view<const toml::node>& name) cons
 Status Reader::link(const toml::table& table) {
   FT_RETURN_IF_ERROR(check_keys(table, "link", {"between", "rate", "latency", "reachable"}));
   const auto between = table["between"];
+  const toml::array* names = between.as_array();
+  if (names == nullptr || names->size() != 2) {
+    return error("link", "between must name two devices: between = [\"A\", \"B\"]");
+  }
   FT_ASSIGN_OR_RETURN(const int a, index_of(between[0]));
   FT_ASSIGN_OR_RETURN(const int b, index_of(between[1]));
   if (a == b) return error("link", "between names one device twice");
+  if (!linked_.insert(std::minmax(a, b)).second) {
+    return error("link", "there are two between '" + file_.devices[static_cast<size_t>(a)].name +
+                             "' and '" + file_.devices[static_cast<size_t>(b)].name + "'");
+  }
   Network own;
   FT_RETURN_IF_ERROR(network(table, "link", &own));
   const auto i = static_cast<size_t>(a);
@@ -137,12 +152,12 @@ Status Reader::link(const toml::table& table) {
 }
 
 Result<DevicesFile> Reader::read(const toml::table& table) {
-  FT_RETURN_IF_ERROR(check_keys(table, "file", {"device", "link"}));
+  FT_RETURN_IF_ERROR(check_keys(table, "", {"device", "link"}));
   const toml::array* devices = table["device"].as_array();
-  if (devices == nullptr || devices->empty()) return error("file", "has no [[device]]");
-  if (devices->size() > kDevicesFileMax) return error("file", "more than 64 devices");
+  if (devices == nullptr || devices->empty()) return error("", "has no [[device]]");
+  if (devices->size() > kDevicesFileMax) return error("", "more than 64 devices");
   for (const toml::node& node : *devices) {
-    if (!node.is_table()) return error("file", "write [[device]] with two brackets");
+    if (!node.is_table()) return error("", "write [[device]] with two brackets");
     FT_RETURN_IF_ERROR(device(*node.as_table()));
   }
   const size_t count = file_.devices.size();
@@ -156,7 +171,7 @@ Result<DevicesFile> Reader::read(const toml::table& table) {
   }
   if (const toml::array* links = table["link"].as_array()) {
     for (const toml::node& node : *links) {
-      if (!node.is_table()) return error("file", "write [[link]] with two brackets");
+      if (!node.is_table()) return error("", "write [[link]] with two brackets");
       FT_RETURN_IF_ERROR(link(*node.as_table()));
     }
   }

@@ -7,12 +7,14 @@
 #include "runtime/base/file.h"
 #include "runtime/node/commands.h"
 #include "runtime/node/compute_thread.h"
+#include "runtime/node/option_checks.h"
 #include "runtime/node/training_job.h"
 #include "runtime/store/checkpoint.h"
 
 namespace ft {
 
 Status export_run(const Options& options) {
+  FT_RETURN_IF_ERROR(check_output("-o", options.output));
   FT_ASSIGN_OR_RETURN(const std::unique_ptr<RunDirectory> directory,
                       RunDirectory::open(options.run));
   FT_ASSIGN_OR_RETURN(const OptimizerOptions optimizer, load_optimizer(*directory));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <unistd.h>
 
 #include "net/control.h"
@@ -65,7 +66,9 @@ Status check_values(const OptionTexts& t, Options* o) {
   }
   o->neighbour_takes_over = t.bench_recovery == "respipe";
   if (!t.memory.empty()) {
-    FT_ASSIGN_OR_RETURN(o->memory_bytes, parse_bytes(t.memory));
+    const Result<int64_t> bytes = parse_bytes(t.memory);
+    if (!bytes.ok()) return invalid_error("--memory: %s", bytes.status().message().c_str());
+    o->memory_bytes = *bytes;
   }
   for (const std::string& slowdown : t.slowdowns) {
     FT_ASSIGN_OR_RETURN(Slowdown parsed, Slowdown::parse(slowdown));
@@ -94,8 +97,7 @@ Status check_values(const OptionTexts& t, Options* o) {
   if (o->sync && o->aggregate_every > 0) {
     return invalid_error("--aggregate-every: belongs to --schedule async");
   }
-  const bool fixed = o->partition.rfind("fixed:", 0) == 0;
-  if (!fixed && o->partition != "dynamic" && o->partition != "even") {
+  if (!is_partition(o->partition)) {
     return invalid_error("--partition %s: must be dynamic, even, or fixed:CUTS such as fixed:3,9",
                          o->partition.c_str());
   }
@@ -120,6 +122,28 @@ Status check_values(const OptionTexts& t, Options* o) {
   return Status();
 }
 
+bool is_partition(const std::string& text) {
+  return text == "dynamic" || text == "even" || text.rfind("fixed:", 0) == 0;
+}
+
+Status check_output(const char* option, const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  const std::string directory = parent.empty() ? "." : parent;
+  if (::access(directory.c_str(), W_OK | X_OK) == 0 && !std::filesystem::is_directory(path)) {
+    return Status();
+  }
+  return invalid_error("%s %s: cannot write there; name a file in a directory that exists", option,
+                       path.c_str());
+}
+
+Status check_slowdowns(const Options& o) {
+  const size_t given = o.slowdowns.size();
+  const size_t stages = o.role == Role::kLocal ? static_cast<size_t>(o.stages) : 1;
+  if (given <= 1 || given == stages) return Status();
+  return invalid_error("--slowdown: %zu values for %zu stage%s; give one for each, or one for all",
+                       given, stages, stages == 1 ? "" : "s");
+}
+
 Status check_train(Options* o) {
   if (o->profile && !o->model.empty()) return Status();
   if (o->role == Role::kStage) {
@@ -140,6 +164,10 @@ Status check_train(Options* o) {
         o->run_dir.c_str());
   }
   if (o->model.empty()) return invalid_error("no model given; usage: ftrun MODEL.onnx [options]");
+  // A word that is neither a command nor a model.
+  if (!o->model.ends_with(".onnx") && !std::filesystem::exists(o->model)) {
+    return invalid_error("%s: no such command or file; see ftrun --help", o->model.c_str());
+  }
   if (o->data.empty()) {
     return invalid_error(
         "--data is missing; say fashion-mnist, idx:DIR, cifar10:DIR, npy:X,Y or "

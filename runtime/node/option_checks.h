@@ -34,6 +34,16 @@ Status check_values(const OptionTexts& texts, Options* options);
 // What a training command needs: a model, data, a run to resume. Errors: kInvalid.
 Status check_train(Options* options);
 
+// dynamic, even, or fixed:, whatever cuts follow.
+bool is_partition(const std::string& text);
+
+// A file can be written at that path; better known now than after hours of training. Errors:
+// kInvalid, naming the option.
+Status check_output(const char* option, const std::string& path);
+
+// One factor for everybody, or one for each stage of `local`. Errors: kInvalid.
+Status check_slowdowns(const Options& options);
+
 // The name, cleaned for terminals, and the endpoint to listen on, where none is given.
 void set_defaults(Options* options);
 

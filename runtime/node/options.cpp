@@ -58,7 +58,8 @@ void add_cluster(CLI::App* app, Options* o, OptionTexts* t) {
   app->add_option("--partition", o->partition,
                   "dynamic, even, or fixed:3,9 (cuts before layers 3 and 9)")
       ->group(group);
-  app->add_option("--memory", t->memory, "What this device has for training, say 512MB (no limit)")
+  app->add_option("--memory", t->memory,
+                  "What this device has for training, say 512MB (no limit); local: each process")
       ->type_name("BYTES")
       ->group(group);
   app->add_option("--failure-timeout", t->failure_timeout, "Silence that counts as a failure")

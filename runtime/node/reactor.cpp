@@ -1,6 +1,7 @@
 #include "runtime/node/reactor.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <poll.h>
 
 #include "runtime/base/log.h"
@@ -50,6 +51,11 @@ void Reactor::add_central(CentralParts parts) {
                                        &data_results_);
 }
 
+void Reactor::narrate(StageStory story, bool json) {
+  story_ = std::move(story);
+  story_json_ = json;
+}
+
 void Reactor::remember(const ReportedProgress& progress) {
   if (progress.batch >= 0) last_loss_ = progress.loss;
   evaluated_ = progress.evaluated >= 0;
@@ -71,6 +77,7 @@ Status Reactor::run() {
     if (woken) wake_.clear();
     drain_mailboxes();
   }
+  if (story_ && core_.status().ok() && !interrupted_) tell(story_->ended(core_.stage()->view()));
   if (transport) transport->flush(monotonic_now_us() + kFlushUs, &core_);
   data_.reset();  // the run directory has one writer at a time
   return core_.status();
@@ -85,6 +92,15 @@ void Reactor::tick() {
     if (!alive.ok()) core_.deliver(Machine::kCentral, StopEvent{alive});
   }
   core_.tick();
+  if (!story_) return;
+  for (const StageNews& news : story_->look(core_.stage()->view(), monotonic_now_us())) tell(news);
+}
+
+void Reactor::tell(const StageNews& news) const {
+  log_info("%s", news.text.c_str());
+  if (!story_json_ || news.json.empty()) return;
+  std::printf("%s\n", stamped(news.json, wall_clock_s()).c_str());
+  std::fflush(stdout);
 }
 
 void Reactor::take_interrupt() {
@@ -94,7 +110,9 @@ void Reactor::take_interrupt() {
   interrupted_ = true;
   const Central* central = core_.central();
   if (central == nullptr) {
-    log_info("leaving: waiting until central has taken over what this stage holds");
+    const StageView view = core_.stage()->view();
+    if (view.joined && !view.central_silent)
+      log_info("leaving: waiting until central has taken over what this stage holds");
   } else if (!central->is_waiting()) {
     log_info("interrupted: finishing the batches under way, then writing a checkpoint");
   }
@@ -154,7 +172,9 @@ void Reactor::tell(const Report& report) {
   }
   const Status kept =
       parts_.directory->append_event(parts_.display->report(report, monotonic_now_us()));
-  if (!kept.ok()) log_warning("%s", kept.message().c_str());
+  if (kept.ok() || events_lost_) return;
+  events_lost_ = true;
+  log_warning("%s; events that come now are missing there", kept.message().c_str());
 }
 
 }  // namespace ft

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "runtime/node/mailbox.h"
 #include "runtime/node/node_core.h"
 #include "runtime/observe/display.h"
+#include "runtime/observe/stage_story.h"
 
 namespace ft {
 
@@ -40,6 +42,9 @@ class Reactor : private Outside {
   void add_stage(const StageOptions& options, const ComputeOptions& compute,
                  const std::string& central_endpoint);
   void add_central(CentralParts parts);
+
+  // A stage without central beside it tells how it fares; `json`: as events, too.
+  void narrate(StageStory story, bool json);
 
   // What an earlier process has reported of this run.
   void remember(const ReportedProgress& progress);
@@ -71,6 +76,7 @@ class Reactor : private Outside {
   void take_data(const DataResult& result);
   void take_interrupt();
   void tick();
+  void tell(const StageNews& news) const;
 
   WakeFd wake_;
   Mailbox<TaskResult> task_results_{&wake_};
@@ -81,6 +87,9 @@ class Reactor : private Outside {
   bool interrupted_ = false;
   TimeUs next_tick_ = 0;
 
+  std::optional<StageStory> story_;
+  bool story_json_ = false;
+  bool events_lost_ = false;  // was told
   bool exact_ = true;
   double last_loss_ = 0;
   bool evaluated_ = false;

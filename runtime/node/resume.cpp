@@ -26,8 +26,12 @@ net::Record to_record(const std::vector<RecordEntry>& entries) {
 Status check_checkpoint(const Checkpoint& checkpoint, const TrainingJob& job,
                         const std::vector<int64_t>& layer_bytes) {
   if (checkpoint.model != job.model_sha) return invalid_error("it belongs to another model");
-  bool fits = checkpoint.snapshots.size() == layer_bytes.size() && checkpoint.version >= 0 &&
-              checkpoint.version < job.training.batches();
+  if (checkpoint.version < 0 || checkpoint.version >= job.training.batches()) {
+    return invalid_error("it stands after batch %lld, but the run has %lld",
+                         static_cast<long long>(checkpoint.version + 1),
+                         static_cast<long long>(job.training.batches()));
+  }
+  bool fits = checkpoint.snapshots.size() == layer_bytes.size();
   for (size_t i = 0; fits && i < layer_bytes.size(); ++i) {
     fits = static_cast<int64_t>(checkpoint.snapshots[i]->size()) == layer_bytes[i];
   }
@@ -76,13 +80,20 @@ Result<ResumedRun> read_resumed_run(const RunDirectory& directory, const Trainin
   if (!std::filesystem::exists(path)) {
     if (run.progress.batch >= 0) {
       log_warning(
-          "%s: there is none, though %lld batches were reported: training begins again at "
-          "batch 0 unless stages hold the run",
+          "%s: there is none, though %lld batches were reported: training begins again with "
+          "batch 1 unless stages hold the run",
           path.c_str(), static_cast<long long>(run.progress.batch + 1));
     }
     return run;
   }
-  FT_ASSIGN_OR_RETURN(const Checkpoint checkpoint, read_checkpoint(path));
+  Result<Checkpoint> read = read_checkpoint(path);
+  if (!read.ok()) {
+    return invalid_error(
+        "%s, or move it away to go on with what the stages hold; without them training begins "
+        "again",
+        read.status().message().c_str());
+  }
+  const Checkpoint checkpoint = std::move(*read);
   const Status fits = check_checkpoint(checkpoint, job, layer_bytes);
   if (!fits.ok()) {
     return invalid_error("%s: %s; move it away to go on with what the stages hold", path.c_str(),

@@ -34,10 +34,13 @@ Result<Slowdown> Slowdown::parse(const std::string& text) {
   const bool is_file = !text.empty() && text[0] == '@';
   slowdown.factor_ = is_file ? factor_in(text.substr(1)) : factor_of(text);
   if (slowdown.factor_ > 0) return slowdown;
-  return invalid_error(
-      is_file ? "--slowdown %s: that file must hold one number of at least 1"
-              : "--slowdown %s: must be a number of at least 1, or @FILE with one in it",
-      text.c_str());
+  if (is_file) {
+    const Status opened = read_file(text.substr(1)).status();
+    if (!opened.ok()) return invalid_error("--slowdown @%s", opened.message().c_str());
+  }
+  return invalid_error("--slowdown %s: %s from 1 to %.0f%s", text.c_str(),
+                       is_file ? "that file must hold one number" : "must be a number", kFactorMax,
+                       is_file ? "" : ", or @FILE with one in it");
 }
 
 double Slowdown::factor() {

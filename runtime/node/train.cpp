@@ -16,8 +16,10 @@
 #include "runtime/base/log.h"
 #include "runtime/node/children.h"
 #include "runtime/node/measure_model.h"
+#include "runtime/node/option_checks.h"
 #include "runtime/node/reactor.h"
 #include "runtime/node/resume.h"
+#include "runtime/node/run_file.h"
 #include "runtime/node/training_job.h"
 #include "runtime/node/version.h"
 #include "runtime/store/checkpoint.h"
@@ -122,21 +124,21 @@ Status measure_central(const Options& options, const TrainingJob& job, int threa
     central->partition = Partition::kFixed;
     central->cuts = options.partition.substr(6);
   }
+  const TrainerOptions trainer = trainer_options(job.training);
+  FT_ASSIGN_OR_RETURN(ModelSizes sizes, sizes_of(*job.model, trainer));
+  central->layer_sizes = std::move(sizes.layers);
+  central->cut_sizes = std::move(sizes.cuts);
+  central->memory_bytes = options.memory_bytes;
   const bool equal = options.role == Role::kLocal && options.slowdowns.empty();
   if (fixed || equal || central->workers == 0) return Status();
-  const TrainerOptions trainer = trainer_options(job.training);
   FT_ASSIGN_OR_RETURN(const ModelTimes times,
                       measure_model(job.model, trainer, threads, slowdown_of(options, 0)));
   central->layer_costs = times.layer_us;
   if (options.partition != "dynamic") return Status();
-  FT_ASSIGN_OR_RETURN(ModelSizes sizes, sizes_of(*job.model, trainer));
   central->partition = Partition::kDynamic;
   central->layer_us = own->layer_us = times.layer_us;
   central->cpu_share = own->cpu_share = times.cpu_share;
   own->work_per_us = times.work_per_us;
-  central->layer_sizes = std::move(sizes.layers);
-  central->cut_sizes = std::move(sizes.cuts);
-  central->memory_bytes = options.memory_bytes;
   return Status();
 }
 
@@ -167,9 +169,9 @@ Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
   info.batches = complete.version + 1;
   info.weights_sha256 = weights_sha256(*job.model, values);
   if (options.export_path.empty()) values.clear();
+  const Checkpoint checkpoint{job.model_sha, complete.version, complete.term, snapshots};
   FT_RETURN_IF_ERROR(
-      write_checkpoint(directory.file("checkpoint.ftc"),
-                       Checkpoint{job.model_sha, complete.version, complete.term, snapshots}));
+      directory.with_remedy(write_checkpoint(directory.file("checkpoint.ftc"), checkpoint)));
   if (!options.export_path.empty()) {
     FT_ASSIGN_OR_RETURN(const std::vector<std::byte> exported,
                         export_model(job.model_file->bytes(), *job.model, values));
@@ -196,6 +198,19 @@ FinishedInfo with_run(FinishedInfo info, const Reactor& reactor, const Display& 
   return info;
 }
 
+Status interrupted_status(const Options& options, int64_t batches, int64_t of) {
+  const char* role = options.role == Role::kCentral ? " --role central"
+                     : options.role == Role::kLocal ? " --role local"
+                                                    : "";
+  const bool listens = options.given.count("--listen") != 0;
+  const std::string listen = listens ? " --listen " + options.listen : "";
+  return Status(StatusCode::kInterrupted,
+                format("interrupted after batch %lld of %lld; go on with: ftrun --resume --run-dir "
+                       "%s%s%s",
+                       static_cast<long long>(batches), static_cast<long long>(of),
+                       options.run_dir.c_str(), role, listen.c_str()));
+}
+
 Result<std::unique_ptr<Transport>> make_transport(const Options& options, PeerId self) {
   FT_RETURN_IF_ERROR(check_endpoint("--listen", options.listen, options.insecure));
   TransportOptions transport;
@@ -205,21 +220,9 @@ Result<std::unique_ptr<Transport>> make_transport(const Options& options, PeerId
   return Transport::create(transport, make_zmq_sockets());
 }
 
-// Better now than after hours of training.
-Status check_export(const std::string& path) {
-  if (path.empty()) return Status();
-  const std::string parent = std::filesystem::path(path).parent_path().string();
-  const std::string directory = parent.empty() ? "." : parent;
-  if (::access(directory.c_str(), W_OK | X_OK) == 0 && !std::filesystem::is_directory(path)) {
-    return Status();
-  }
-  return invalid_error("--export %s: cannot write there; name a file in a directory that exists",
-                       path.c_str());
-}
-
 // The run's own description when it goes on, else the command line's.
-Result<TrainingJob> describe_job(const Options& options, const RunDirectory* resumed) {
-  if (resumed == nullptr || !resumed->has_run()) return make_job(options);
+Result<TrainingJob> describe_job(Options* options, const RunDirectory* resumed) {
+  if (resumed == nullptr || !resumed->has_run()) return make_job(*options);
   FT_ASSIGN_OR_RETURN(TrainingJob job, load_job(*resumed));
   FT_RETURN_IF_ERROR(apply_given(options, &job));
   return job;
@@ -233,13 +236,16 @@ Status check_cuts(const Options& options, const TrainingJob& job) {
 // solo, central and local: the node that owns the data.
 Status train_central(Options options) {
   const TimeUs began = monotonic_now_us();
-  FT_RETURN_IF_ERROR(check_export(options.export_path));
+  if (!options.export_path.empty()) {
+    FT_RETURN_IF_ERROR(check_output("--export", options.export_path));
+  }
   std::unique_ptr<RunDirectory> directory;
   if (options.resume && !options.run_dir.empty()) {
     FT_ASSIGN_OR_RETURN(directory, RunDirectory::resume(options.run_dir));
   }
-  FT_ASSIGN_OR_RETURN(const TrainingJob job, describe_job(options, directory.get()));
+  FT_ASSIGN_OR_RETURN(const TrainingJob job, describe_job(&options, directory.get()));
   FT_RETURN_IF_ERROR(check_cuts(options, job));
+  FT_RETURN_IF_ERROR(check_slowdowns(options));
   const bool local = options.role == Role::kLocal;
   const bool found = directory != nullptr && directory->has_run();
   if (options.resume && !found && options.role != Role::kCentral) {
@@ -278,7 +284,11 @@ Status train_central(Options options) {
   }
   parts.options.restart = resumed.restart;
   // Nobody is needed to say how a finished run has ended.
-  if (resumed.restart.checkpoint == job.training.batches() - 1) parts.options.workers = 0;
+  const bool is_over = options.resume && resumed.restart.checkpoint == job.training.batches() - 1;
+  if (is_over) {
+    parts.options.workers = 0;
+    log_info("the run in %s is finished already", options.run_dir.c_str());
+  }
   StartedInfo started;
   if (transport) {
     parts.options.control_endpoint = transport->control_endpoint();
@@ -301,9 +311,8 @@ Status train_central(Options options) {
   started.run = run == RunId{} ? "" : to_hex(run);
   started.model = job.model_path;
   started.data = job.dataset->description();
-  started.schedule = job.training.schedule() == net::kSync
-                         ? format("sync, %d micro-batches", job.training.micro_batches())
-                         : "async";
+  started.schedule = job.training.schedule() == net::kSync ? "sync" : "async";
+  started.micro_batches = job.training.micro_batches();
   started.batch_size = job.training.batch_size();
   started.batches = job.training.batches();
   started.batches_per_epoch = job.training.batches_per_epoch();
@@ -325,8 +334,8 @@ Status train_central(Options options) {
       FT_RETURN_IF_ERROR(children.start_stage(options, started.central, i, threads,
                                               slowdown_of(options, static_cast<size_t>(i))));
     }
-  } else if (workers > 0 && options.progress != ProgressMode::kNone) {
-    log_info("waiting for %d stage%s at %s", workers, workers == 1 ? "" : "s",
+  } else if (workers > 0 && !is_over && options.progress != ProgressMode::kNone) {
+    log_info("waiting for %d stage%s (--workers) at %s", workers, workers == 1 ? "" : "s",
              started.central.c_str());
   }
   const Status ended = run_until_signal(&reactor, &interrupt, true);
@@ -334,13 +343,10 @@ Status train_central(Options options) {
 
   FT_ASSIGN_OR_RETURN(FinishedInfo info, finish_run(options, job, *directory, reactor));
   info = with_run(std::move(info), reactor, display, began);
+  info.interrupted = ended.code() == StatusCode::kInterrupted;
   FT_RETURN_IF_ERROR(directory->append_event(display.finished(info)));
-  if (ended.code() == StatusCode::kInterrupted) {
-    return Status(StatusCode::kInterrupted,
-                  format("interrupted after %lld batches; the weights are in %s",
-                         static_cast<long long>(info.batches), options.run_dir.c_str()));
-  }
-  return ended;
+  return info.interrupted ? interrupted_status(options, info.batches, job.training.batches())
+                          : ended;
 }
 
 Status train_stage(const Options& options) {
@@ -352,6 +358,7 @@ Status train_stage(const Options& options) {
     std::signal(SIGINT, SIG_IGN);
   }
   FT_RETURN_IF_ERROR(check_endpoint("--central", options.central, options.insecure));
+  FT_RETURN_IF_ERROR(check_slowdowns(options));
   const PeerId self = random_u64() | 1;
   const int threads = thread_count(options, 1);
   ComputeOptions compute{threads, slowdown_of(options, 0), nullptr, options.memory_bytes > 0};
@@ -364,10 +371,14 @@ Status train_stage(const Options& options) {
   FT_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, make_transport(options, self));
   stage.hello.set_control_endpoint(transport->control_endpoint());
   stage.hello.set_bulk_endpoint(transport->bulk_endpoint());
-  if (!options.dies_with_parent) log_info("looking for central at %s", options.central.c_str());
   WakeFd interrupt;
   Reactor reactor(std::move(transport), self, &interrupt);
   reactor.add_stage(stage, compute, options.central);
+  if (!options.dies_with_parent) {
+    log_info("looking for central at %s", options.central.c_str());
+    const bool json = options.progress == ProgressMode::kJson;
+    reactor.narrate(StageStory(options.name, options.central), json);
+  }
   const Status ended = run_until_signal(&reactor, &interrupt, !options.dies_with_parent);
   if (!ended.ok() || g_signal == 0) return ended;
   log_info("left the run: others have taken over what this stage held");

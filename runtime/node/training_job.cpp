@@ -1,16 +1,13 @@
 #include "runtime/node/training_job.h"
 
-#include <nlohmann/json.hpp>
-
 #include "onnx_import/import.h"
 #include "runtime/base/file.h"
 #include "runtime/node/compute_thread.h"
+#include "runtime/node/run_file.h"
 #include "runtime/pipeline/schedule.h"
 
 namespace ft {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // A device of some 20 GFLOP/s and 8 GB/s: the proportions of a Raspberry Pi 5's core.
 constexpr double kReferenceFlops = 20e9;
@@ -109,16 +106,6 @@ Status check_data(const Model& model, const Dataset& dataset, bool cross_entropy
   return Status();
 }
 
-namespace {
-
-// How often cuts are taken changes no result.
-void take_cuts(const Options& options, TrainingJob* job) {
-  job->training.set_replicate_every(options.replicate_every);
-  job->training.set_global_every(options.global_every);
-  job->replicate_auto = options.replicate_auto;
-}
-
-// What the command line says of the result.
 void take_options(const Options& options, TrainingJob* job) {
   job->model_path = options.model;
   job->data_spec = options.data;
@@ -136,10 +123,13 @@ void take_options(const Options& options, TrainingJob* job) {
   optimizer->set_momentum(options.optimizer.momentum);
   optimizer->set_weight_decay(options.optimizer.weight_decay);
   optimizer->set_nesterov(options.optimizer.nesterov);
-  take_cuts(options, job);
+  training.set_replicate_every(options.replicate_every);
+  training.set_global_every(options.global_every);
+  job->replicate_auto = options.replicate_auto;
+  job->partition = options.partition;
+  if (options.role == Role::kCentral) job->workers = options.workers;
+  if (options.role == Role::kLocal) job->workers = options.stages - 1;
 }
-
-}  // namespace
 
 Result<TrainingJob> make_job(const Options& options) {
   TrainingJob job;
@@ -154,86 +144,6 @@ Result<TrainingJob> make_job(const Options& options) {
   FT_RETURN_IF_ERROR(finish_training(&job, options.epochs, batches));
   return job;
 }
-
-namespace {
-
-// What defines the result, as run.json has it.
-Json to_json(const TrainingJob& job) {
-  const net::Training& training = job.training;
-  const net::Optimizer& optimizer = training.optimizer();
-  return {{"model_sha256", to_hex(job.model_sha)},
-          {"data", job.data_spec},
-          {"shuffle", job.shuffle},
-          {"schedule", training.schedule() == net::kSync ? "sync" : "async"},
-          {"micro_batches", training.micro_batches()},
-          {"aggregate_every", training.aggregate_every()},
-          {"batch_size", training.batch_size()},
-          {"batches", training.batches()},
-          {"seed", training.seed()},
-          {"loss", training.loss() == net::kCrossEntropy ? "cross-entropy" : "mse"},
-          {"optimizer",
-           {{"kind", "sgd"},
-            {"learning_rate", optimizer.learning_rate()},
-            {"momentum", optimizer.momentum()},
-            {"weight_decay", optimizer.weight_decay()},
-            {"nesterov", optimizer.nesterov()}}}};
-}
-
-}  // namespace
-
-std::string job_to_json(const TrainingJob& job, const RunId& run) {
-  Json json = {{"format", 1}, {"run", to_hex(run)}, {"model", job.model_path}};
-  json.update(to_json(job));
-  json["replicate_every"] = job.training.replicate_every();
-  json["replicate_auto"] = job.replicate_auto;
-  json["global_every"] = job.training.global_every();
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-namespace {
-
-// run.json, without opening model or data. `batches` is the run's length.
-Status parse_run(const RunDirectory& directory, TrainingJob* job, int64_t* batches) {
-  FT_ASSIGN_OR_RETURN(const std::string text, directory.read_run());
-  const std::string path = directory.file("run.json");
-  net::Training& training = job->training;
-  try {
-    const Json json = Json::parse(text);
-    const bool named = from_hex(json.at("run").get<std::string>(), job->run);
-    if (!named || job->run == RunId{}) return invalid_error("%s: no run id", path.c_str());
-    job->model_path = json.at("model").get<std::string>();
-    if (!from_hex(json.at("model_sha256").get<std::string>(), job->model_sha)) {
-      return invalid_error("%s: model_sha256 is no SHA-256", path.c_str());
-    }
-    job->data_spec = json.at("data").get<std::string>();
-    job->shuffle = json.at("shuffle").get<bool>();
-    training.set_schedule(json.at("schedule") == "sync" ? net::kSync : net::kAsync);
-    training.set_micro_batches(json.at("micro_batches").get<int32_t>());
-    training.set_aggregate_every(json.at("aggregate_every").get<int32_t>());
-    training.set_batch_size(json.at("batch_size").get<int64_t>());
-    training.set_seed(json.at("seed").get<uint64_t>());
-    training.set_loss(json.at("loss") == "mse" ? net::kMeanSquaredError : net::kCrossEntropy);
-    const Json& optimizer = json.at("optimizer");
-    training.mutable_optimizer()->set_learning_rate(optimizer.at("learning_rate").get<float>());
-    training.mutable_optimizer()->set_momentum(optimizer.at("momentum").get<float>());
-    training.mutable_optimizer()->set_weight_decay(optimizer.at("weight_decay").get<float>());
-    training.mutable_optimizer()->set_nesterov(optimizer.at("nesterov").get<bool>());
-    *batches = json.at("batches").get<int64_t>();
-    training.set_replicate_every(json.at("replicate_every").get<int64_t>());
-    training.set_global_every(json.at("global_every").get<int64_t>());
-    job->replicate_auto = json.at("replicate_auto").get<bool>();
-  } catch (const Json::exception& error) {
-    return invalid_error("%s: not a run of this version: %s", path.c_str(), error.what());
-  }
-  if (*batches < 0 || training.replicate_every() < 1 || training.global_every() < 1 ||
-      training.batch_size() <= 0 || training.micro_batches() <= 0 ||
-      training.batch_size() % training.micro_batches() != 0) {
-    return invalid_error("%s: impossible numbers", path.c_str());
-  }
-  return Status();
-}
-
-}  // namespace
 
 Result<TrainingJob> load_job(const RunDirectory& directory) {
   TrainingJob job;
@@ -250,63 +160,6 @@ Result<TrainingJob> load_job(const RunDirectory& directory) {
   FT_RETURN_IF_ERROR(open_parts(&job));
   FT_RETURN_IF_ERROR(finish_training(&job, 1, batches));
   return job;
-}
-
-// An option that was given says what run.json says, or the two are about different runs.
-Status apply_given(const Options& options, TrainingJob* resumed) {
-  const TrainingJob& job = *resumed;
-  static constexpr struct {
-    const char* option;
-    const char* key;
-  } kKeys[] = {{"--data", "/data"},
-               {"--shuffle", "/shuffle"},
-               {"--schedule", "/schedule"},
-               {"--micro-batches", "/micro_batches"},
-               {"--aggregate-every", "/aggregate_every"},
-               {"--batch-size", "/batch_size"},
-               {"--seed", "/seed"},
-               {"--loss", "/loss"},
-               {"--lr", "/optimizer/learning_rate"},
-               {"--momentum", "/optimizer/momentum"},
-               {"--weight-decay", "/optimizer/weight_decay"},
-               {"--nesterov", "/optimizer/nesterov"}};
-  TrainingJob asked;
-  take_options(options, &asked);
-  const Json own = to_json(job);
-  const Json wanted = to_json(asked);
-  for (const auto& [option, key] : kKeys) {
-    const Json::json_pointer pointer{key};
-    if (options.given.count(option) == 0 || own.at(pointer) == wanted.at(pointer)) continue;
-    return invalid_error(
-        "%s: the run in %s has %s there, not %s; leave it out, or begin another run", option,
-        options.run_dir.c_str(), own.at(pointer).dump().c_str(), wanted.at(pointer).dump().c_str());
-  }
-  int64_t batches = options.given.count("--batches") != 0 ? options.batches : 0;
-  if (options.given.count("--epochs") != 0) {
-    const int64_t by_epochs = options.epochs * job.training.batches_per_epoch();
-    batches = batches > 0 ? std::min(batches, by_epochs) : by_epochs;
-  }
-  if (batches > 0 && batches != job.training.batches()) {
-    return invalid_error(
-        "--batches, --epochs: the run in %s has %lld batches, not %lld; leave them "
-        "out, or begin another run",
-        options.run_dir.c_str(), static_cast<long long>(job.training.batches()),
-        static_cast<long long>(batches));
-  }
-  TrainingJob cuts;
-  take_cuts(options, &cuts);
-  if (options.given.count("--replicate-every") != 0) {
-    resumed->training.set_replicate_every(cuts.training.replicate_every());
-    resumed->replicate_auto = cuts.replicate_auto;
-  }
-  if (options.given.count("--global-every") != 0) {
-    resumed->training.set_global_every(cuts.training.global_every());
-  }
-  if (options.model.empty()) return Status();
-  FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(options.model));
-  if (sha256(file->bytes()) == job.model_sha) return Status();
-  return invalid_error("%s: the run in %s trains another model; give the same file, or none",
-                       options.model.c_str(), options.run_dir.c_str());
 }
 
 Result<OptimizerOptions> load_optimizer(const RunDirectory& directory) {

@@ -27,20 +27,20 @@ struct TrainingJob {
   std::unique_ptr<Dataset> dataset;
   net::Training training;
   bool replicate_auto = false;  // training.replicate_every is a start value
+  // How it was begun; who goes on with it does the same unless told otherwise.
+  int workers = -1;  // stages to wait for; -1: it was begun alone
+  std::string partition = "dynamic";
 
   BatchShape batch_shape() const;
 };
 
+// What the options say of a job, without its model and data.
+void take_options(const Options& options, TrainingJob* job);
 // Errors: kInvalid, naming file, node or option.
 Result<TrainingJob> make_job(const Options& options);
 
-// run.json of the run directory: everything but model, data and record.
-std::string job_to_json(const TrainingJob& job, const RunId& run);
-// Errors: kInvalid.
+// The run that the directory holds. Errors: kInvalid.
 Result<TrainingJob> load_job(const RunDirectory& directory);
-// Options that were given beside --resume must say what the run says, but for how often cuts are
-// taken, which may change. Errors: kInvalid, naming the first that contradicts it.
-Status apply_given(const Options& options, TrainingJob* resumed);
 // The optimizer of that run, without opening its data.
 Result<OptimizerOptions> load_optimizer(const RunDirectory& directory);
 

@@ -1,8 +1,10 @@
 #include "runtime/observe/display.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <unistd.h>
 
 #include "runtime/base/log.h"
@@ -41,21 +43,25 @@ Display::~Display() { set_log_interrupt(nullptr); }
 void Display::print_line(const std::string& line) {
   if (mode_ == ProgressMode::kBar) clear_bar();
   std::printf("%s\n", line.c_str());
-  std::fflush(stdout);
+  if (std::fflush(stdout) == 0 || output_lost_) return;
+  output_lost_ = true;
+  log_warning("standard output: cannot write: %s; the run goes on", std::strerror(errno));
 }
 
 std::string Display::started(const StartedInfo& info, TimeUs now) {
   info_ = info;
   throughput_ = Throughput(info.batch_size);
   started_us_ = now;
-  const std::string json = event_json(info);
+  const std::string json = stamped(event_json(info), wall_clock_s());
   if (mode_ == ProgressMode::kJson) {
     print_line(json);
   } else if (mode_ != ProgressMode::kNone) {
     print_line(format("training %s on %s", info.model.c_str(), info.data.c_str()));
-    print_line(format("%s, batch size %lld, %lld batches (%lld an epoch), run directory %s",
-                      info.schedule.c_str(), static_cast<long long>(info.batch_size),
-                      static_cast<long long>(info.batches),
+    const bool parts = info.micro_batches > 1;
+    print_line(format("%s%s, batch size %lld, %lld batches (%lld an epoch), run directory %s",
+                      info.schedule.c_str(),
+                      parts ? format(", %d micro-batches", info.micro_batches).c_str() : "",
+                      static_cast<long long>(info.batch_size), static_cast<long long>(info.batches),
                       static_cast<long long>(info.batches_per_epoch), info.run_directory.c_str()));
   }
   return json;
@@ -67,7 +73,7 @@ std::string Display::report(const Report& report, TimeUs now) {
     ++batches_done_;
     ++batches_since_;
   }
-  const std::string json = event_json(report, rate_);
+  const std::string json = stamped(event_json(report, rate_), wall_clock_s());
   if (mode_ == ProgressMode::kJson) {
     print_line(json);
   } else if (mode_ != ProgressMode::kNone) {
@@ -85,7 +91,7 @@ void Display::show(const Report& report, TimeUs now) {
   if (const auto* batch = std::get_if<BatchReport>(&report)) {
     show_batch(*batch, now);
   } else if (const auto* reconfigured = std::get_if<ReconfiguredReport>(&report)) {
-    print_line(story_.of(*reconfigured));
+    if (reconfigured->resume_batch < info_.batches) print_line(story_.of(*reconfigured));
   } else {
     print_line(story_.of(report));
   }
@@ -142,13 +148,16 @@ double Display::images_per_second(TimeUs now) const {
 }
 
 std::string Display::finished(const FinishedInfo& info) {
-  const std::string json = event_json(info);
+  const std::string json = stamped(event_json(info), wall_clock_s());
   if (mode_ == ProgressMode::kJson) {
     print_line(json);
   } else if (mode_ != ProgressMode::kNone) {
-    std::string line = format("done: %lld batches in %.1f s, %.0f images/s, loss %.4f",
-                              static_cast<long long>(info.batches), info.seconds,
-                              info.images_per_second, info.loss);
+    const auto batches = static_cast<long long>(info.batches);
+    std::string line = info.interrupted ? format("interrupted: %lld of %lld batches", batches,
+                                                 static_cast<long long>(info_.batches))
+                                        : format("done: %lld batches", batches);
+    line += format(" in %.1f s, %.0f images/s, loss %.4f", info.seconds, info.images_per_second,
+                   info.loss);
     if (info.evaluated && !std::isnan(info.accuracy))
       line += format(", test accuracy %.2f %%", 100 * info.accuracy);
     print_line(line);

@@ -38,6 +38,7 @@ class Display {
   void print_line(const std::string& line);
 
   ProgressMode mode_;
+  bool output_lost_ = false;  // was told
   StartedInfo info_;
   Throughput throughput_{0};
   double rate_ = 0;  // images per second over the last batches

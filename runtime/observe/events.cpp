@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "runtime/base/status.h"
+
 namespace ft {
 namespace {
 
@@ -94,6 +96,10 @@ Json to_json(const WaitingReport& report) {
           {"holders", report.holders}};
 }
 
+Json to_json(const BegunAgainReport& report) {
+  return {{"event", "begun_again"}, {"batch", report.version}, {"layers", report.layers}};
+}
+
 Json to_json(const WaitingForRunReport& report) {
   return {{"event", "waiting_for_run"}, {"stages", report.stages}};
 }
@@ -114,11 +120,21 @@ Json to_json(const EvaluatedReport& report) {
 
 }  // namespace
 
+std::string stamped(std::string json, double time_s) {
+  json.pop_back();
+  return json + format(",\"time\":%.3f}", time_s);
+}
+
 std::string event_json(const StartedInfo& info) {
-  Json json = {{"event", "started"},           {"run", info.run},
-               {"model", info.model},          {"data", info.data},
-               {"schedule", info.schedule},    {"batch_size", info.batch_size},
-               {"batches", info.batches},      {"batches_per_epoch", info.batches_per_epoch},
+  Json json = {{"event", "started"},
+               {"run", info.run},
+               {"model", info.model},
+               {"data", info.data},
+               {"schedule", info.schedule},
+               {"micro_batches", info.micro_batches},
+               {"batch_size", info.batch_size},
+               {"batches", info.batches},
+               {"batches_per_epoch", info.batches_per_epoch},
                {"run_dir", info.run_directory}};
   if (!info.central.empty()) json["central"] = info.central;
   return to_line(json);
@@ -143,6 +159,7 @@ std::string event_json(const FinishedInfo& info) {
                  {"model", info.bytes.model}}}};
   if (info.evaluated) json["accuracy"] = info.accuracy;
   if (!info.exported.empty()) json["exported"] = info.exported;
+  if (info.interrupted) json["interrupted"] = true;
   return to_line(json);
 }
 

@@ -13,7 +13,8 @@ struct StartedInfo {
   std::string run;  // hex
   std::string model;
   std::string data;
-  std::string schedule;
+  std::string schedule;  // as --schedule says it
+  int micro_batches = 1;
   int64_t batch_size = 0;
   int64_t batches = 0;
   int64_t batches_per_epoch = 0;
@@ -41,7 +42,11 @@ struct FinishedInfo {
   double seconds = 0;
   BytesSent bytes;
   std::string exported;  // path, or empty
+  bool interrupted = false;
 };
+
+// The event with its "time", seconds since 1970.
+std::string stamped(std::string json, double time_s);
 
 std::string event_json(const StartedInfo& info);
 std::string event_json(const FinishedInfo& info);

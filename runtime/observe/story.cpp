@@ -40,6 +40,14 @@ std::string Story::of(const ReconfiguredReport& report) {
   std::string what;
   for (const std::string& change : changes_) what += (what.empty() ? "" : ", ") + change;
   changes_.clear();
+  std::set<std::string> names;
+  for (const DeviceReport& stage : report.stages) names.insert(stage.name);
+  if (report.reason == "leave") {
+    for (const std::string& name : names_) {
+      if (names.count(name) == 0) what += (what.empty() ? "" : ", ") + name + " leaves";
+    }
+  }
+  names_ = std::move(names);
   if (what.empty()) what = report.reason;
   std::string text = what + ": ";
   const size_t stages = report.stages.size();
@@ -55,7 +63,7 @@ std::string Story::of(const ReconfiguredReport& report) {
   }
   stages_ = stages;
   text += format("going on with batch %lld after %.1f s%s; layers %s",
-                 static_cast<long long>(report.resume_batch), seconds(report.phases.total_us()),
+                 static_cast<long long>(report.resume_batch + 1), seconds(report.phases.total_us()),
                  phases_text(report.phases).c_str(), ranges_text(report).c_str());
   if (!report.exact) text += "; members of different numerics: not exact";
   if (!report.plan.devices.empty()) {
@@ -98,7 +106,7 @@ struct Teller {
     return format(
         "%s holds another copy of layer %d after batch %lld than its neighbour: one is "
         "damaged (memory, network), the cut is not used",
-        damaged.name.c_str(), damaged.layer, static_cast<long long>(damaged.version));
+        damaged.name.c_str(), damaged.layer, static_cast<long long>(damaged.version + 1));
   }
   std::string operator()(const CutsReport& cuts) const {
     return format("a cut every %lld batches from now on: one costs %.1f ms, a batch takes %.1f ms",
@@ -115,8 +123,14 @@ struct Teller {
   std::string operator()(const WaitingReport& waiting) const {
     return format(
         "nobody here holds layers %s after batch %lld: waiting for a device that does%s%s",
-        waiting.layers.c_str(), static_cast<long long>(waiting.version),
+        waiting.layers.c_str(), static_cast<long long>(waiting.version + 1),
         waiting.holders.empty() ? "" : "; last seen on ", waiting.holders.c_str());
+  }
+  std::string operator()(const BegunAgainReport& again) const {
+    return format(
+        "nobody here holds layers %s after batch %lld or of a cut before it: training begins again "
+        "with batch 1; to wait for more devices, resume with more --workers",
+        again.layers.c_str(), static_cast<long long>(again.version + 1));
   }
   std::string operator()(const WaitingForRunReport& waiting) const {
     return format(

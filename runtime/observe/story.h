@@ -3,6 +3,7 @@
 // Story: what happened to the run, each event in one line that a person understands (STYLE,
 // messages to users).
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ class Story {
  private:
   std::vector<std::string> changes_;  // since the last reconfiguration: "pi4-b lost"
   size_t stages_ = 0;
+  std::set<std::string> names_;  // of these
 };
 
 }  // namespace ft

@@ -68,12 +68,13 @@ struct CentralOptions {
   std::string cuts;                  // "3,9" for kFixed
   std::vector<double> layer_costs;   // one per layer, any unit: also says how many there are
   std::vector<int64_t> layer_bytes;  // of each layer's snapshot
-  // kDynamic: what the planner needs (partition/planner.h); layer_us as central measured itself.
-  std::vector<double> layer_us;
-  double cpu_share = 1;
+  // What the planner needs (partition/planner.h); with a partition other than kDynamic only sizes,
+  // and these only when a device's memory has a limit.
   std::vector<LayerSize> layer_sizes;
   std::vector<CutSize> cut_sizes;
-  int64_t memory_bytes = 0;  // central's own; 0: no limit
+  int64_t memory_bytes = 0;      // central's own; 0: no limit
+  std::vector<double> layer_us;  // as central measured itself
+  double cpu_share = 1;
   RepartitionLimits repartition;
   // For comparisons, ResPipe's rule: the neighbour takes all layers of a lost device, nothing is
   // planned again.
@@ -138,8 +139,14 @@ class Central {
   void on_unreachable(PeerId from, PeerId peer);
   void find_losses();
   TimeUs answer_time() const;
-  // Returns whether it was a member of this term.
-  bool lose(PeerId peer, const std::string& cause, TimeUs silent_us);
+  struct Lost {
+    bool members = false;  // of this term
+    bool stages = false;   // of which some had layers
+  };
+  Lost lose(PeerId peer, const std::string& cause, TimeUs silent_us);
+  Lost lose_predecessor(const net::Hello& hello);
+  void go_on_without(const Lost& lost);
+  bool admit(PeerId from, const net::Hello& hello);
   void admit_and_dismiss();
   void drain(const std::string& reason);
   void maybe_drained();
@@ -152,6 +159,7 @@ class Central {
   void choose();
   int64_t choose_version(int64_t floor) const;
   bool must_gather();
+  std::string missing_text(int64_t version) const;
   void wait_for_layers(int64_t version);
   void wait_for_room(const Status& status);
   struct Row {  // devices and their ranges, in pipeline order
@@ -159,7 +167,8 @@ class Central {
     std::vector<LayerRange> ranges;
   };
   Result<Row> solve();
-  Result<Row> solve_equal() const;
+  Result<Row> solve_equal();
+  Result<std::vector<LayerRange>> equal_ranges(size_t devices) const;
   Row solve_takeover() const;
   std::vector<PeerId> order() const;
   void assign(const Row& row);
@@ -184,6 +193,8 @@ class Central {
   std::vector<PeerId> planned_devices() const;
   PlanRequest plan_request(const std::vector<PeerId>& devices) const;
   Result<Row> solve_dynamic();
+  size_t find_small(const Row& row) const;
+  void note_room(const PlanRequest& request, const std::vector<PeerId>& devices, const Row& row);
   double predict_now(const PlanRequest& request, const std::vector<PeerId>& devices) const;
   void note_link(PeerId from, const net::LinkSpeed& link);
   LinkCost link_cost(PeerId from, PeerId to) const;
@@ -259,6 +270,7 @@ class Central {
   bool waiting_for_layers_ = false;
   std::string waiting_text_;  // what was told
   int64_t moved_bytes_ = 0;
+  BegunAgainReport lost_cut_;          // version -1: none
   int64_t inventory_checkpoint_ = -1;  // the newest that any inventory names
   // Pairs (smaller, larger) that do not reach each other: of this term; by the inventories so far.
   std::set<std::pair<PeerId, PeerId>> unreachable_;

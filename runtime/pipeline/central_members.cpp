@@ -64,23 +64,42 @@ void Central::on_hello(PeerId from, const net::Hello& hello) {
       return;
     }
   }
+  const Lost lost = lose_predecessor(hello);
+  const bool admitted = admit(from, hello);
+  if (phase_ == Phase::kWaiting) {
+    if (admitted && members_.count() > options_.workers) begin("start");
+  } else if (lost.members) {
+    go_on_without(lost);
+  } else if (admitted && phase_ < Phase::kMoving) {
+    begin("join");  // perhaps it holds what the others lack
+  }
+}
+
+// A device that was started again says Hello before its end was noticed. It has the name of a
+// member whose connection is closed; two that live may well have the same.
+Central::Lost Central::lose_predecessor(const net::Hello& hello) {
+  for (const auto& [peer, device] : members_.all()) {
+    if (device.hello.name() != hello.name() || !detector_.is_closed(peer)) continue;
+    return lose(peer, "it was started again", 0);
+  }
+  return {};
+}
+
+bool Central::admit(PeerId from, const net::Hello& hello) {
   const bool urgent = phase_ == Phase::kWaiting || waiting_for_layers_;
-  if (!urgent && now_ < members_.admitted_from(hello.name())) return;
+  if (!urgent && now_ < members_.admitted_from(hello.name())) return false;
   if (!hello.model_sha256().empty() && hello.model_sha256() != options_.model_sha256) {
     net::Control answer;
     answer.mutable_refuse()->set_reason(
         "it has another model than central; start it with the same file, or without one");
-    return answer_stranger(from, hello, std::move(answer));
+    answer_stranger(from, hello, std::move(answer));
+    return false;
   }
   actions_.push_back(ConnectPeer{from, hello.control_endpoint(), hello.bulk_endpoint()});
   members_.add(from, hello);
   detector_.add(from, now_);
-  tell(DeviceJoinedReport{hello.name(), members_.count()});
-  if (phase_ == Phase::kWaiting) {
-    if (members_.count() > options_.workers) begin("start");
-  } else if (phase_ < Phase::kMoving) {
-    begin("join");  // perhaps it holds what the others lack
-  }
+  tell(DeviceJoinedReport{hello.name(), members_.present()});
+  return true;
 }
 
 // Whoever is not taken in is told why, and its connection closed after a while.
@@ -138,7 +157,7 @@ void Central::on_heartbeat(PeerId from, const net::Control& message) {
         format("hangs: a task has run for %.0f s, the longest before took %.1f s",
                static_cast<double>(beat.running_us()) / kSecondUs,
                static_cast<double>(beat.longest_us()) / kSecondUs);
-    if (lose(from, cause, beat.running_us())) begin("failure");
+    if (lose(from, cause, beat.running_us()).members) begin("failure");
   }
 }
 
@@ -161,16 +180,13 @@ void Central::on_unreachable(PeerId from, PeerId peer) {
 
 // ---- Going ----
 
-// Several may be lost at once: one new term for all of them. While only devices without layers are
-// lost, the pipeline is whole: it drains, and nothing is replayed.
+// Several may be lost at once: one new term for all of them.
 void Central::find_losses() {
-  bool members_lost = false;
-  bool stages_lost = false;
+  Lost lost;
   const auto take = [&](PeerId peer, const std::string& cause, TimeUs silent_us) {
-    const bool stage = is_stage(peer);
-    if (!lose(peer, cause, silent_us)) return;
-    members_lost = true;
-    stages_lost = stages_lost || stage;
+    const Lost one = lose(peer, cause, silent_us);
+    lost.members = lost.members || one.members;
+    lost.stages = lost.stages || one.stages;
   };
   for (const FaultDetector::Loss& loss : detector_.tick(now_)) {
     take(loss.peer, loss.cause, loss.silent_us);
@@ -187,8 +203,13 @@ void Central::find_losses() {
     }
   }
   for (const auto& [peer, cause] : others) take(peer, cause, 0);
-  if (!members_lost) return;
-  if (stages_lost || phase_ != Phase::kTraining) return begin("failure");
+  if (lost.members) go_on_without(lost);
+}
+
+// While only devices without layers are lost, the pipeline is whole: it drains, and nothing is
+// replayed.
+void Central::go_on_without(const Lost& lost) {
+  if (lost.stages || phase_ != Phase::kTraining) return begin("failure");
   if (drain_reason_.empty() && next_batch_ < batches_) drain("failure");
 }
 
@@ -196,9 +217,10 @@ TimeUs Central::answer_time() const {
   return std::max(kAnswerUs, kAnswerTimeouts * options_.failure_timeout_us);
 }
 
-bool Central::lose(PeerId peer, const std::string& cause, TimeUs silent_us) {
+Central::Lost Central::lose(PeerId peer, const std::string& cause, TimeUs silent_us) {
   const Device* device = members_.find(peer);
-  if (device == nullptr) return false;
+  if (device == nullptr) return {};
+  const bool stage = is_stage(peer);
   const std::string name = device->hello.name();
   const bool dismissed = device->dismissed;
   const bool was_member = phase_ != Phase::kWaiting && device->member;
@@ -209,10 +231,10 @@ bool Central::lose(PeerId peer, const std::string& cause, TimeUs silent_us) {
   });
   detector_.remove(peer);
   actions_.push_back(DisconnectPeer{peer});
-  if (dismissed) return false;
-  tell(DeviceLostReport{name, cause, members_.count()});
+  if (dismissed) return {};
+  tell(DeviceLostReport{name, cause, members_.present()});
   if (was_member) phases_.detect_us = std::max(phases_.detect_us, silent_us);
-  return was_member;
+  return {was_member, was_member && stage};
 }
 
 // ---- Voluntary changes: the pipeline drains first, so that nothing is replayed ----
@@ -256,7 +278,7 @@ void Central::maybe_dismiss() {
     net::Control message;
     message.mutable_finish();
     send(peer, std::move(message));
-    tell(DeviceLeftReport{device.hello.name(), members_.count() - 1});
+    tell(DeviceLeftReport{device.hello.name(), members_.present()});
   }
   leaving_seen_ = false;
 }

@@ -185,23 +185,46 @@ Result<Central::Row> Central::solve_dynamic() {
   const std::vector<PeerId> devices = planned_devices();
   const PlanRequest request = plan_request(devices);
   FT_ASSIGN_OR_RETURN(const Plan plan, make_plan(request));
-  room_.clear();
-  for (size_t i = 0; i < devices.size(); ++i) {
-    const int64_t memory = request.devices[i].memory_bytes;
-    if (memory < std::numeric_limits<int64_t>::max()) room_[devices[i]] = memory;
-  }
   Row row;
   for (const PlannedStage& stage : plan.stages) {
-    const PeerId peer = devices[static_cast<size_t>(stage.device)];
-    row.devices.push_back(peer);
+    row.devices.push_back(devices[static_cast<size_t>(stage.device)]);
     row.ranges.push_back(stage.range);
-    if (room_.count(peer) != 0) room_[peer] -= stage.memory_bytes;
   }
+  note_room(request, devices, row);
   const double before_us = stages_.empty() ? 0 : predict_now(request, devices);
   plan_ = report_of(request, plan, options_.training.batch_size());
   if (before_us > 0) plan_.images_per_second_before = images_per_second(before_us);
   prediction_from_ = resumed_version_ + 1 + options_.repartition.first_batches;
   return row;
+}
+
+// The first of a row whose memory does not hold its range; else as many as there are ranges.
+size_t Central::find_small(const Row& row) const {
+  const PlanRequest request = plan_request(row.devices);
+  const size_t stages = row.ranges.size();
+  for (size_t i = 0; i < stages; ++i) {
+    const int64_t memory = request.devices[i].memory_bytes;
+    if (memory == std::numeric_limits<int64_t>::max()) continue;
+    const auto in_flight = static_cast<int>(stages - i);
+    if (range_memory_bytes(request, row.ranges[i], in_flight) > memory) return i;
+  }
+  return stages;
+}
+
+// What a row leaves free where memory is limited.
+void Central::note_room(const PlanRequest& request, const std::vector<PeerId>& devices,
+                        const Row& row) {
+  room_.clear();
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const int64_t memory = request.devices[i].memory_bytes;
+    if (memory < std::numeric_limits<int64_t>::max()) room_[devices[i]] = memory;
+  }
+  for (size_t i = 0; i < row.ranges.size(); ++i) {
+    const auto room = room_.find(row.devices[i]);
+    if (room == room_.end()) continue;
+    const auto in_flight = static_cast<int>(row.ranges.size() - i);
+    room->second -= range_memory_bytes(request, row.ranges[i], in_flight);
+  }
 }
 
 // For the replicas of a range: those of the newest two cuts.

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "partition/no_fit.h"
 #include "partition/order.h"
 #include "partition/plan.h"
 #include "runtime/pipeline/central.h"
+#include "runtime/pipeline/training_difference.h"
 
 namespace ft {
 namespace {
@@ -30,15 +32,6 @@ net::StageInfo info_of(PeerId peer, const Device& device) {
   info.set_control_endpoint(device.hello.control_endpoint());
   info.set_bulk_endpoint(device.hello.bulk_endpoint());
   return info;
-}
-
-// Whether two descriptions lead to the same weights; how often cuts are taken does not matter.
-bool is_same_run(net::Training a, net::Training b) {
-  for (net::Training* training : {&a, &b}) {
-    training->clear_replicate_every();
-    training->clear_global_every();
-  }
-  return a.SerializeAsString() == b.SerializeAsString();
 }
 
 }  // namespace
@@ -96,11 +89,14 @@ void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
     device.speed.measured(static_cast<double>(inventory.cpu_share()));
   }
   device.hello.set_model_sha256(inventory.model_sha256());
-  if (inventory.has_training() && !is_same_run(inventory.training(), options_.training)) {
-    return stop(invalid_error(
-        "stage %s trains this run with other options than these (--data, --batch-size, --seed, "
-        "--schedule, --optimizer and the like): repeat those of the run",
-        device.hello.name().c_str()));
+  if (inventory.has_training()) {
+    const std::string other = training_difference(inventory.training(), options_.training);
+    if (!other.empty()) {
+      return stop(
+          invalid_error("stage %s trains this run with other options than these: %s; repeat those "
+                        "of the run",
+                        device.hello.name().c_str(), other.c_str()));
+    }
   }
   for (const net::SnapshotName& name : inventory.snapshots()) book_.hold(key_of(name), from);
   // The record of the highest term holds, from disk or from a stage.
@@ -136,6 +132,8 @@ void Central::choose() {
   const bool gathers = version < 0 && must_gather();
   if (gathers || version < floor) return wait_for_layers(std::max(floor, book_.newest_held()));
   resumed_version_ = version;
+  const int64_t held = version < 0 ? book_.newest_held() : -1;
+  lost_cut_ = {held, held < 0 ? "" : missing_text(held)};
   unreachable_ = unreachable_now_;
   leaving_seen_ = members_.has_leaving();
   if (must_measure()) return measure_first();
@@ -160,11 +158,18 @@ bool Central::must_gather() {
   return true;
 }
 
+std::string Central::missing_text(int64_t version) const {
+  std::string text;
+  for (const int layer : book_.missing(version)) {
+    text += (text.empty() ? "" : ", ") + std::to_string(layer);
+  }
+  return text;
+}
+
 void Central::wait_for_layers(int64_t version) {
   waiting_for_layers_ = true;
-  WaitingReport report{version, "", ""};
+  WaitingReport report{version, missing_text(version), ""};
   for (const int layer : book_.missing(version)) {
-    report.layers += (report.layers.empty() ? "" : ", ") + std::to_string(layer);
     for (const DeviceReport& stage : stages_) {
       if (layer < stage.range.first || layer >= stage.range.last) continue;
       if (members_.find(stage.incarnation) != nullptr ||
@@ -229,20 +234,35 @@ Central::Row Central::solve_takeover() const {
   return row;
 }
 
-Result<Central::Row> Central::solve_equal() const {
-  Row row{order(), {}};
-  const size_t devices = row.devices.size();
+Result<std::vector<LayerRange>> Central::equal_ranges(size_t devices) const {
   if (options_.partition == Partition::kFixed) {
-    FT_ASSIGN_OR_RETURN(row.ranges, ranges_from_cuts(options_.cuts, layer_count()));
-    if (row.ranges.size() <= devices) return row;
+    FT_ASSIGN_OR_RETURN(std::vector<LayerRange> ranges,
+                        ranges_from_cuts(options_.cuts, layer_count()));
+    if (ranges.size() <= devices) return ranges;
     // At the start that is a mistake; after a loss training goes on with the ranges that fit best.
     if (term_ == 1) {
       return invalid_error("--partition fixed:%s makes %zu ranges, but there are %zu devices",
-                           options_.cuts.c_str(), row.ranges.size(), devices);
+                           options_.cuts.c_str(), ranges.size(), devices);
     }
   }
-  row.ranges = plan_ranges(options_.layer_costs, std::vector<double>(devices, 1.0));
-  return row;
+  return plan_ranges(options_.layer_costs, std::vector<double>(devices, 1.0));
+}
+
+// A device without memory for what falls to it gets no layers; the others share them.
+Result<Central::Row> Central::solve_equal() {
+  const std::vector<PeerId> all = order();
+  Row row{all, {}};
+  while (!row.devices.empty()) {
+    FT_ASSIGN_OR_RETURN(row.ranges, equal_ranges(row.devices.size()));
+    const size_t small = find_small(row);
+    if (small == row.ranges.size()) {
+      note_room(plan_request(all), all, row);
+      return row;
+    }
+    if (options_.partition == Partition::kFixed && term_ == 1) break;
+    row.devices.erase(row.devices.begin() + static_cast<long>(small));
+  }
+  return no_fit_error(plan_request(all));
 }
 
 // ---- 3. Move ----
@@ -370,6 +390,7 @@ void Central::resume() {
   next_batch_ = resumed_version_ + 1;
   next_micro_ = 0;
   const int64_t replayed = std::max<int64_t>(finished_ - resumed_version_, 0);
+  if (replayed > 0 && lost_cut_.version >= 0) tell(lost_cut_);
   finished_ = resumed_version_;
   reported_known_ = true;
   if (interrupted_) batches_ = std::min(batches_, next_batch_);

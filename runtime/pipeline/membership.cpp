@@ -41,6 +41,11 @@ TimeUs Membership::admitted_from(const std::string& name) const {
   return found == flaps_.end() ? 0 : found->second.until;
 }
 
+int Membership::present() const {
+  return static_cast<int>(std::count_if(devices_.begin(), devices_.end(),
+                                        [](const auto& entry) { return !entry.second.dismissed; }));
+}
+
 void Membership::begin_term(TimeUs now) {
   for (auto& [peer, device] : devices_) {
     device.member = !device.dismissed;

@@ -55,6 +55,7 @@ class Membership {
   const std::map<PeerId, Device>& all() const { return devices_; }
   std::map<PeerId, Device>& all() { return devices_; }
   int count() const { return static_cast<int>(devices_.size()); }
+  int present() const;  // without the dismissed
 
   Device& add(PeerId peer, const net::Hello& hello);
   void remove(PeerId peer, TimeUs now);

@@ -119,6 +119,13 @@ struct WaitingReport {
   std::string holders;  // names of those who held them last, as far as known
 };
 
+// Batches were finished, but nobody who is here holds these layers at any cut: the run begins again
+// from the model file.
+struct BegunAgainReport {
+  int64_t version = 0;  // the newest of which others are held
+  std::string layers;
+};
+
 // Central is to go on with a run that its directory does not know, and none of these stages does.
 struct WaitingForRunReport {
   int stages = 0;
@@ -141,9 +148,22 @@ struct EvaluatedReport {
   int64_t rows = 0;
 };
 
-using Report =
-    std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport, DeviceLeftReport,
-                 UnreachableReport, ForeignRunReport, DamagedReport, CutsReport, PredictionReport,
-                 NoRoomReport, WaitingReport, WaitingForRunReport, BatchReport, EvaluatedReport>;
+// Where a stage stands, for those who watch it.
+struct StageView {
+  bool joined = false;
+  std::string run;  // 16 raw bytes
+  bool training = false;
+  LayerRange range;  // empty: it holds replicas only
+  int layers = 0;    // of the model
+  int64_t resume_batch = 0;
+  int64_t version = -1;  // newest that it has made
+  int64_t batches = 0;   // of the run
+  bool central_silent = false;
+};
+
+using Report = std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport,
+                            DeviceLeftReport, UnreachableReport, ForeignRunReport, DamagedReport,
+                            CutsReport, PredictionReport, NoRoomReport, WaitingReport,
+                            BegunAgainReport, WaitingForRunReport, BatchReport, EvaluatedReport>;
 
 }  // namespace ft

@@ -49,6 +49,23 @@ Actions Stage::step(const Event& event, TimeUs now) {
   return std::move(actions_);
 }
 
+StageView Stage::view() const {
+  StageView view;
+  view.joined = run_ != RunId{} && phase_ != Phase::kJoining;
+  view.run = run_bytes();
+  view.training = phase_ == Phase::kTraining;
+  if (has_range()) {
+    const net::LayerRange& range = assign_.stages(place_.stage).range();
+    view.range = {range.first(), range.last()};
+  }
+  view.layers = assign_.layer_bytes_size();
+  view.resume_batch = place_.resumed_version + 1;
+  view.version = version_;
+  view.batches = assign_.training().batches();
+  view.central_silent = view.joined && is_central_silent();
+  return view;
+}
+
 // ---- Membership ----
 
 bool Stage::is_central_silent() const {

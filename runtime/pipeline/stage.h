@@ -57,6 +57,7 @@ class Stage {
   const SnapshotStore& snapshots() const { return store_; }
   // 0: it follows no central and holds nothing.
   uint64_t term() const { return term_; }
+  StageView view() const;
 
  private:
   enum class Phase : uint8_t { kJoining, kPaused, kMoving, kReady, kTraining, kFinished };

@@ -1,6 +1,7 @@
 #include "runtime/store/checkpoint.h"
 
 #include <cstring>
+#include <filesystem>
 
 #include "runtime/base/file.h"
 
@@ -49,9 +50,14 @@ Status write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
 }
 
 Result<Checkpoint> read_checkpoint(const std::string& path) {
+  if (!std::filesystem::exists(path)) {
+    return invalid_error("%s: there is none: the run has not come to one yet (go on with --resume)",
+                         path.c_str());
+  }
   FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(path));
   const auto damaged = [&path](const char* what) {
-    return invalid_error("%s: not a usable checkpoint: %s", path.c_str(), what);
+    return invalid_error("%s: not a usable checkpoint: %s; put a copy of it there", path.c_str(),
+                         what);
   };
   if (file->size() < sizeof(FileHeader) + sizeof(uint64_t)) return damaged("it is too short");
   FileHeader header{};

@@ -40,8 +40,11 @@ Result<std::vector<RecordEntry>> parse_record(const nlohmann::json& line, const 
       }
       record.push_back(std::move(entry));
     }
-  } catch (const nlohmann::json::exception& error) {
-    return invalid_error("%s: not a journal of this version: %s", path.c_str(), error.what());
+  } catch (const nlohmann::json::exception&) {
+    return invalid_error(
+        "%s: damaged, or of another version: a record without first_batch, term and ranges; put a "
+        "copy of it there",
+        path.c_str());
   }
   return record;
 }
@@ -135,6 +138,13 @@ Status RunDirectory::append_journal(uint64_t term, const std::vector<RecordEntry
   }
   return append_line_synced(file("journal.jsonl"),
                             nlohmann::json{{"term", term}, {"record", entries}}.dump());
+}
+
+Status RunDirectory::with_remedy(const Status& written) const {
+  if (written.ok()) return written;
+  return failed_error(
+      "%s; make room there, then go on, with the role as before: ftrun --resume --run-dir %s",
+      written.message().c_str(), path_.c_str());
 }
 
 Result<Journal> RunDirectory::read_journal() const {

@@ -72,6 +72,8 @@ class RunDirectory {
   Status append_event(const std::string& json);
   // Appends one line and syncs.
   Status append_journal(uint64_t term, const std::vector<RecordEntry>& record);
+  // A failed write, and what to do: what is there already suffices to go on.
+  Status with_remedy(const Status& written) const;
   // A torn last line is ignored; without a journal term 0. Errors: kInvalid.
   Result<Journal> read_journal() const;
   // Lines that are torn or foreign are skipped.

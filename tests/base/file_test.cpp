@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <filesystem>
 #include <string_view>
+#include <sys/stat.h>
 
 #include "tests/base/temp_dir.h"
 
@@ -53,6 +54,22 @@ TEST_CASE("file: a failed replacement keeps the old bytes and names the path") {
   CHECK(status.message().find(path) != std::string::npos);
   CHECK(content(path) == "old");
   CHECK(write_file_atomic(dir.file("no/such/folder"), {}).code() == StatusCode::kFailed);
+}
+
+TEST_CASE("file: a replacement that fails half way leaves nothing beside the old file") {
+  const TempDir dir;
+  const std::string path = dir.file("state");
+  std::filesystem::create_directory(path);  // cannot be replaced by a file
+  const Status status = write_file_atomic(path, bytes_of("new"));
+  CHECK(status.message().starts_with(path + ": cannot replace"));
+  CHECK(!std::filesystem::exists(path + ".tmp"));
+}
+
+TEST_CASE("file: a FIFO is refused at once") {
+  const TempDir dir;
+  const std::string path = dir.file("fifo");
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  CHECK(read_file(path).status().message() == path + ": not a regular file");
 }
 
 TEST_CASE("file: what cannot be read is refused with path and cause") {

@@ -67,6 +67,13 @@ TEST_CASE("devices file: what is wrong is named with its place") {
       {"[[device]]\ncapacity = 1", "device 1: has no name"},
       {"[[device]]\nname = \"a\"\n[[device]]\nname = \"a\"", "device 'a': there are two"},
       {"[[device]]\nname = \"a\"\ncapacity = 0", "device 'a': capacity"},
+      {"[[device]]\nname = \"a\"\ncapacity = 1e9", "up to 10000"},
+      {"[[device]]\nname = \"\\u001b[31m\"", "device 1: its name has characters"},
+      {"[[device]]\nname = \"a\"\n[[link]]\nbetween = [\"a\", \"b\", \"a\"]",
+       "must name two devices"},
+      {"[[device]]\nname = \"a\"\n[[device]]\nname = \"b\"\n[[link]]\nbetween = [\"a\", "
+       "\"b\"]\n[[link]]\nbetween = [\"b\", \"a\"]",
+       "there are two between"},
       {"[[device]]\nname = \"a\"\ncapacity = \"fast\"", "device 'a': capacity"},
       {"[[device]]\nname = \"a\"\nmemory = 64", "memory must be a text"},
       {"[[device]]\nname = \"a\"\nmemory = \"64XB\"", "is no size"},
@@ -95,6 +102,9 @@ TEST_CASE("slowdown: a number, or a file that may change") {
     CAPTURE(text);
     CHECK(!ft::Slowdown::parse(text).ok());
   }
+  CHECK(ft::Slowdown::parse("1e30").status().message().find("1000000") != std::string::npos);
+  CHECK(ft::Slowdown::parse("@/nowhere").status().message().find("/nowhere: cannot open") !=
+        std::string::npos);
   const std::string path = write("3\n");
   ft::Slowdown slowdown = *ft::Slowdown::parse("@" + path);
   CHECK(slowdown.factor() == 3);

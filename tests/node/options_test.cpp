@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <vector>
 
+#include "runtime/node/option_checks.h"
 #include "runtime/node/option_units.h"
 #include "runtime/node/train.h"
 
@@ -60,6 +61,8 @@ TEST_CASE("options: what is refused names option and cause") {
       {{"m.onnx", "--data", "d", "--failure-timeout", "1"}, "duration"},
       {{"m.onnx", "--data", "d", "--slowdown", "0.5"}, "--slowdown"},
       {{"m.onnx", "--data", "d", "--optimizer", "lion"}, "lion"},
+      {{"m.onnx", "--data", "d", "--memory", "-5MB"}, "--memory"},
+      {{"frobnicate"}, "frobnicate: no such command"},
       {{"eval", "m.onnx"}, "--data"},
       {{"export", "run"}, "--output"},
   };
@@ -71,6 +74,19 @@ TEST_CASE("options: what is refused names option and cause") {
     CHECK_MESSAGE(refused.status().message().find(needs) != std::string::npos,
                   refused.status().message());
   }
+}
+
+TEST_CASE("options: as many slowdowns as stages, or one") {
+  const auto check = [](std::vector<const char*> words) {
+    words.insert(words.begin(), {"m.onnx", "--data", "d"});
+    return ft::check_slowdowns(*parse(words)).ok();
+  };
+  CHECK(check({}));
+  CHECK(check({"--role", "local", "--stages", "3", "--slowdown", "2"}));
+  CHECK(check({"--role", "local", "--stages", "3", "--slowdown", "1,2,3"}));
+  CHECK(!check({"--role", "local", "--stages", "3", "--slowdown", "1,2"}));
+  CHECK(!check({"--role", "local", "--stages", "3", "--slowdown", "1,2,3,4"}));
+  CHECK(!check({"--role", "solo", "--slowdown", "1,2"}));
 }
 
 TEST_CASE("options: durations") {

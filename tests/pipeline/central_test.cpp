@@ -226,6 +226,7 @@ TEST_CASE("central: stages of the run with other options than these end a resume
   REQUIRE(exit_of(actions) != nullptr);
   CHECK(sent_to(actions, 2, ft::net::Control::kFinish) == nullptr);  // it keeps what it holds
   CHECK(exit_of(actions)->status.code() == ft::StatusCode::kInvalid);
+  CHECK(exit_of(actions)->status.message().find("--seed (99, not 0)") != std::string::npos);
 }
 
 TEST_CASE("central: a resume for which nobody holds a run says so, once") {
@@ -256,4 +257,89 @@ TEST_CASE("central: more fixed ranges than devices are refused with both numbers
   REQUIRE(exit_of(last) != nullptr);
   CHECK(exit_of(last)->status.code() == ft::StatusCode::kInvalid);
   CHECK(exit_of(last)->status.message().find("3 ranges") != std::string::npos);
+}
+
+TEST_CASE("central: a device without memory for what falls to it gets no layers") {
+  ft::CentralOptions o = options();
+  o.layer_sizes.assign(3, {1 << 20, 1 << 20, 1 << 20, 1 << 20});
+  o.cut_sizes.assign(3, {8, 8});
+  for (const ft::Partition partition : {ft::Partition::kEven, ft::Partition::kFixed}) {
+    o.partition = partition;
+    o.cuts = "1";
+    ft::Central central(o);
+    ft::ControlEvent small = hello(2);
+    small.message.mutable_hello()->set_memory_bytes(ft::kProcessBytes + 100);
+    central.step(small, 0);
+    journaled(&central, 1);
+    central.step(inventory(1, 1), 0);
+    const ft::Actions last = central.step(inventory(2, 1), 0);
+    if (partition == ft::Partition::kFixed) {
+      REQUIRE(exit_of(last) != nullptr);  // what was asked for cannot be
+      CHECK(exit_of(last)->status.message().find("memory for layers") != std::string::npos);
+    } else {
+      const auto* assign = sent_to(last, 2, ft::net::Control::kAssign);
+      REQUIRE(assign != nullptr);
+      CHECK(assign->assign().stages_size() == 1);
+      CHECK(assign->assign().stages(0).incarnation() == 1);
+    }
+  }
+  o.partition = ft::Partition::kEven;
+  o.memory_bytes = 1;
+  o.workers = 0;
+  ft::Central alone(o);
+  alone.step(ft::TickEvent{}, 0);
+  journaled(&alone, 1);
+  const ft::Actions refused = alone.step(inventory(1, 1), 0);
+  REQUIRE(exit_of(refused) != nullptr);
+  CHECK(exit_of(refused)->status.message().find("central 0.0 MiB") != std::string::npos);
+}
+
+namespace {
+
+template <typename T>
+const T* told(const ft::Actions& actions) {
+  for (const ft::Action& action : actions) {
+    const auto* tell = std::get_if<ft::Tell>(&action);
+    if (tell != nullptr && std::holds_alternative<T>(tell->report)) {
+      return &std::get<T>(tell->report);
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+TEST_CASE("central: a device that was started again takes the place of what it was") {
+  ft::Central central = started();
+  ft::ControlEvent again = hello(9);
+  again.message.mutable_hello()->set_name("s2");
+  // A second device of that name while the first one lives.
+  {
+    ft::Central other = central;
+    const ft::Actions joined = other.step(again, 20'000'000);
+    CHECK(told<ft::DeviceLostReport>(joined) == nullptr);
+    REQUIRE(told<ft::DeviceJoinedReport>(joined) != nullptr);
+    CHECK(told<ft::DeviceJoinedReport>(joined)->devices == 3);
+  }
+  central.step(ft::DisconnectedEvent{2}, 20'000'000);
+  const ft::Actions actions = central.step(again, 20'000'000);
+  REQUIRE(told<ft::DeviceLostReport>(actions) != nullptr);
+  REQUIRE(told<ft::DeviceJoinedReport>(actions) != nullptr);
+  CHECK(told<ft::DeviceJoinedReport>(actions)->devices == 2);
+  // One new term for both.
+  const ft::Actions paused = journaled(&central, 2, 20'000'000);
+  CHECK(sent_to(paused, 9, ft::net::Control::kPause) != nullptr);
+  CHECK(sent_to(paused, 2, ft::net::Control::kPause) == nullptr);
+}
+
+TEST_CASE("central: one that is started again soon has to wait") {
+  ft::Central central = started();
+  ft::ControlEvent again = hello(9);
+  again.message.mutable_hello()->set_name("s2");
+  central.step(ft::DisconnectedEvent{2}, ft::kSecondUs);
+  const ft::Actions actions = central.step(again, ft::kSecondUs);
+  CHECK(told<ft::DeviceLostReport>(actions) != nullptr);
+  CHECK(told<ft::DeviceJoinedReport>(actions) == nullptr);
+  // Training goes on without it.
+  CHECK(sent_to(journaled(&central, 2, ft::kSecondUs), 9, ft::net::Control::kPause) == nullptr);
 }

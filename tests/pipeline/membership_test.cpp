@@ -46,3 +46,13 @@ TEST_CASE("membership: those who leave come last, the dismissed not at all") {
   CHECK(members.has_leaving());
   CHECK(!members.has_joiners());
 }
+
+TEST_CASE("membership: who is dismissed is not present any more") {
+  ft::Membership members;
+  for (const ft::PeerId peer : {1, 2, 3}) members.add(peer, named("x"));
+  CHECK(members.present() == 3);
+  members.at(3).dismissed = true;
+  CHECK(members.present() == 2);
+  members.at(2).dismissed = true;
+  CHECK(members.present() == 1);
+}
