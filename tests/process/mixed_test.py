@@ -12,6 +12,7 @@ import ftrun
 
 RUN = [ftrun.EXAMPLE, "--data", "synthetic:1x28x28:10:512", "--batch-size", 16, "--batches", 50,
        "--lr", "0.02", "--momentum", "0.9", "--replicate-every", 10, "--failure-timeout", "2s"]
+PATIENCE_S = 600  # QEMU on a busy machine
 BOARDS = {"pi-64": "aarch64", "pi-32": "armhf"}
 
 
@@ -40,7 +41,7 @@ class Mixed(cluster.Case):
         # Where the cuts are decides how old the weights are that a gradient is made with.
         with self.cluster(*RUN, "--partition", "fixed:3,6") as run:
             central = self.begin(run, binaries)
-            end = central.finished()
+            end = central.until("finished", timeout=PATIENCE_S)
             self.assertEqual(end["batches"], 50)
             for name in BOARDS:
                 self.check_end(run.stages[name])
@@ -68,7 +69,7 @@ class Mixed(cluster.Case):
             central.until_batch(23)
             run.stages["pi-32"].kill()
             central.lost("pi-32")
-            end = central.finished()
+            end = central.until("finished", timeout=PATIENCE_S)
             self.assertEqual(end["batches"], 50)
             self.assertFalse(end["exact"])
             self.assertEqual(central.all("reconfigured")[-1]["reason"], "failure")
