@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/node/board.h"
+
 extern char** environ;
 
 namespace ft {
@@ -17,7 +19,7 @@ constexpr TimeUs kGraceUs = 3 * kSecondUs;
 
 Status Children::start_stage(const Options& options, const std::string& central, int index,
                              int threads, const Slowdown& slowdown) {
-  std::vector<std::string> words = {"/proc/self/exe",
+  std::vector<std::string> words = {own_program(),
                                     options.model,
                                     "--role",
                                     "stage",
@@ -29,6 +31,8 @@ Status Children::start_stage(const Options& options, const std::string& central,
                                     std::to_string(threads),
                                     "--slowdown",
                                     slowdown.text(),
+                                    "--board",
+                                    "none",  // what central took holds for all
                                     "--dies-with-parent"};
   if (options.memory_bytes > 0) {
     words.insert(words.end(), {"--memory", std::to_string(options.memory_bytes)});
@@ -38,8 +42,7 @@ Status Children::start_stage(const Options& options, const std::string& central,
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   pid_t pid = 0;
-  const int error =
-      ::posix_spawn(&pid, "/proc/self/exe", nullptr, nullptr, arguments.data(), environ);
+  const int error = ::posix_spawn(&pid, arguments[0], nullptr, nullptr, arguments.data(), environ);
   if (error != 0) return failed_error("cannot start a stage process: %s", std::strerror(error));
   pids_.push_back(pid);
   return Status();

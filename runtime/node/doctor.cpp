@@ -7,19 +7,25 @@
 #include "net/transport.h"
 #include "net/zmq_sockets.h"
 #include "runtime/data/dataset.h"
+#include "runtime/node/board.h"
 #include "runtime/node/commands.h"
 #include "runtime/node/version.h"
 
 namespace ft {
 
 Status doctor(const Options& options) {
-  (void)options;
   bool works = true;
   std::printf("version   %s\n", version_text().c_str());
   std::printf("numerics  %s\n", numerics_text().c_str());
   std::printf("cores     %u\n", std::thread::hardware_concurrency());
   std::printf("memory    %lld MiB\n",
               static_cast<long long>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE) >> 20);
+  FT_ASSIGN_OR_RETURN(const std::optional<FoundBoard> found, find_board(options.board, ""));
+  if (found) {
+    const std::string state = board_state(found->board, "");
+    std::printf("board     %s (%s)%s%s\n", found->board.title.c_str(), found->reason.c_str(),
+                state.empty() ? "" : ": ", state.c_str());
+  }
   TransportOptions transport_options;
   transport_options.self = 1;
   const Result<std::unique_ptr<Transport>> transport =

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "runtime/base/log.h"
+#include "runtime/node/board.h"
 #include "runtime/node/commands.h"
 #include "runtime/node/train.h"
 
@@ -35,6 +37,23 @@ ft::Status run(const ft::Options& options) {
   return ft::Status();
 }
 
+// Those that compute: the BLAS core decides their bits, so replay takes it as training does.
+ft::Status take_board(ft::Options* options, char** argv) {
+  const ft::Command command = options->command;
+  if (command == ft::Command::kHelp || command == ft::Command::kPlan ||
+      command == ft::Command::kExport || command == ft::Command::kKeygen) {
+    return ft::Status();
+  }
+  FT_ASSIGN_OR_RETURN(const std::optional<ft::FoundBoard> found,
+                      ft::find_board(options->board, ""));
+  if (!found) return ft::Status();
+  ft::restart_with_blas_core(*found, argv);
+  if (command != ft::Command::kTrain) return ft::Status();
+  FT_ASSIGN_OR_RETURN(const std::string line, ft::apply_board(*found, options));
+  if (options->progress != ft::ProgressMode::kNone) ft::log_info("%s", line.c_str());
+  return ft::Status();
+}
+
 // Nothing can be freed here. For the others this device is lost, as by any other failure.
 void out_of_memory() {
   std::fputs(
@@ -50,8 +69,9 @@ int main(int argc, char** argv) {
   std::set_new_handler(out_of_memory);
   // A run goes on when the reader of its output ends.
   std::signal(SIGPIPE, SIG_IGN);
-  const ft::Result<ft::Options> options = ft::parse_options(argc, argv);
-  const ft::Status status = options.ok() ? run(*options) : options.status();
+  ft::Result<ft::Options> options = ft::parse_options(argc, argv);
+  ft::Status status = options.ok() ? take_board(&*options, argv) : options.status();
+  if (status.ok()) status = run(*options);
   if (!status.ok()) std::fprintf(stderr, "ftrun: %s\n", status.message().c_str());
   return static_cast<int>(status.code());
 }

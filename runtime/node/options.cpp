@@ -15,6 +15,12 @@ constexpr int kStagesMax = kDevicesMax;
 
 using Choices = std::vector<std::string>;
 
+void add_board(CLI::App* app, Options* o) {
+  app->add_option("--board", o->board,
+                  "Defaults for this board (docs/boards.md), or none (recognised at start)")
+      ->type_name("NAME");
+}
+
 void add_data(CLI::App* app, Options* o) {
   app->add_option("--data", o->data,
                   "fashion-mnist, idx:DIR, cifar10:DIR, npy:X,Y, synthetic:SHAPE:CLASSES[:COUNT]")
@@ -206,6 +212,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
     case Command::kTrain:
       app.add_option("MODEL.onnx", o.model, "The model, as exported by PyTorch");
       add_data(&app, &o);
+      add_board(&app, &o);
       add_cluster(&app, &o, &t);
       add_training(&app, &o, &t);
       add_output(&app, &o, &t);
@@ -214,6 +221,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       sub->add_option("MODEL.onnx", o.model, "The model")->required();
       sub->add_flag("--json", o.json, "As one JSON object");
       sub->add_flag("--measure", o.measure, "And time and memory of each layer on this machine");
+      add_board(sub, &o);
       sub->add_option("--batch-size", o.batch_size, "Rows the byte counts are for");
       sub->add_option("--threads", o.threads, "Threads to measure with (all cores)")
           ->check(CLI::Range(1, kThreadsMax));
@@ -236,6 +244,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
     case Command::kEval:
       sub->add_option("MODEL.onnx", o.model, "The model")->required();
       add_data(sub, &o);
+      add_board(sub, &o);
       sub->add_option("--loss", t.loss, "cross-entropy or mse")
           ->check(CLI::IsMember(Choices{"cross-entropy", "mse"}));
       sub->add_option("--logits", o.logits, "Write the outputs of all samples as a .npy file");
@@ -247,10 +256,14 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       if (o.command == Command::kExport) {
         sub->add_option("-o,--output", o.output, "The file to write")->required();
       } else {
+        add_board(sub, &o);
         sub->add_option("--threads", o.threads, "Threads for kernels (all cores)")
             ->check(CLI::Range(1, kThreadsMax));
         add_json(sub, &o, &t);
       }
+      break;
+    case Command::kDoctor:
+      add_board(sub, &o);
       break;
     default:
       break;

@@ -50,6 +50,7 @@ struct Options {
   std::string central = "tcp://127.0.0.1:7117";
   std::string advertise;
   std::string name;
+  std::string board;  // empty: recognised
   bool sync = false;
   int micro_batches = 4;
   int aggregate_every = 0;

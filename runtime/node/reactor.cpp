@@ -86,6 +86,7 @@ Status Reactor::run() {
 void Reactor::tick() {
   next_tick_ = monotonic_now_us() + kTickUs;
   if (!interrupted_) take_interrupt();
+  if (service_ != nullptr) service_->tick(monotonic_now_us());
   const Central* central = core_.central();
   if (central != nullptr && parts_.children != nullptr && central->is_waiting()) {
     const Status alive = parts_.children->check();
@@ -108,6 +109,7 @@ void Reactor::take_interrupt() {
   pollfd item{interrupt_->fd(), POLLIN, 0};
   if (::poll(&item, 1, 0) <= 0) return;
   interrupted_ = true;
+  if (service_ != nullptr) service_->tell("STOPPING=1");
   const Central* central = core_.central();
   if (central == nullptr) {
     const StageView view = core_.stage()->view();

@@ -15,6 +15,7 @@
 #include "runtime/node/data_thread.h"
 #include "runtime/node/mailbox.h"
 #include "runtime/node/node_core.h"
+#include "runtime/node/service.h"
 #include "runtime/observe/display.h"
 #include "runtime/observe/stage_story.h"
 
@@ -48,6 +49,9 @@ class Reactor : private Outside {
 
   // What an earlier process has reported of this run.
   void remember(const ReportedProgress& progress);
+
+  // Tells the service manager that this thread still runs, and when it stops.
+  void serve(Service* service) { service_ = service; }
 
   // Runs until a machine says how it ends.
   Status run();
@@ -84,6 +88,7 @@ class Reactor : private Outside {
   NodeCore core_;
   CentralParts parts_;
   WakeFd* interrupt_;
+  Service* service_ = nullptr;
   bool interrupted_ = false;
   TimeUs next_tick_ = 0;
 

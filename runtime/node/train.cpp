@@ -20,6 +20,7 @@
 #include "runtime/node/reactor.h"
 #include "runtime/node/resume.h"
 #include "runtime/node/run_file.h"
+#include "runtime/node/service.h"
 #include "runtime/node/training_job.h"
 #include "runtime/node/version.h"
 #include "runtime/store/checkpoint.h"
@@ -379,6 +380,9 @@ Status train_stage(const Options& options) {
     const bool json = options.progress == ProgressMode::kJson;
     reactor.narrate(StageStory(options.name, options.central), json);
   }
+  Service service = Service::from_environment();
+  service.tell("READY=1\nSTATUS=looking for central at " + options.central);
+  reactor.serve(&service);
   const Status ended = run_until_signal(&reactor, &interrupt, !options.dies_with_parent);
   if (!ended.ok() || g_signal == 0) return ended;
   log_info("left the run: others have taken over what this stage held");
