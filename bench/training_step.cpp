@@ -30,6 +30,7 @@ ft::Status run(const char* path, int64_t batch, int threads, int steps) {
   ft::TrainerOptions options;
   options.batch_size = batch;
   options.optimizer.weight_decay = 1e-4F;
+  options.steps_by_layer = options.one_in_flight = true;
   FT_ASSIGN_OR_RETURN(std::unique_ptr<ft::RangeTrainer> trainer,
                       ft::RangeTrainer::create(model, {0, model->layer_count()}, options, &pool));
   std::vector<ft::LayerState> states;
@@ -54,8 +55,7 @@ ft::Status run(const char* path, int64_t batch, int threads, int steps) {
     auto result = trainer->forward(step, 0, step - 1, {input}, labels);
     if (!result.ok()) return result.status();
     trainer->backward(step, 0, {});
-    trainer->step(step, step);
-    trainer->retain(step, {});
+    trainer->step(step, step, {step, {}});
     const auto us = static_cast<double>(ft::monotonic_now_us() - began);
     if (step >= kWarmUpSteps) times.push_back(us / 1e3);
   }

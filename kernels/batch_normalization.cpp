@@ -104,6 +104,21 @@ class BatchNormalization : public Kernel {
     if (options_.is_channel_last) transpose(rows_y, options_.channels, options_.row, y);
   }
 
+  // From the moments in the stash.
+  void recompute(const ForwardArgs& args) const override {
+    const auto* x = static_cast<const float*>(args.inputs[0]);
+    auto* y = static_cast<float*>(args.outputs[0]);
+    const auto* scale = static_cast<const float*>(args.inputs[1]);
+    const auto* offset = static_cast<const float*>(args.inputs[2]);
+    const auto* mean = reinterpret_cast<const float*>(args.stash);
+    const float* inverse = mean + options_.channels;
+    parallel_for_rows(args.pool, options_.channels, options_.row, [&](int64_t channel) {
+      const int64_t at = channel * options_.row;
+      loops::normalize(x + at, mean[channel], scale[channel] * inverse[channel], offset[channel],
+                       y + at, options_.row);
+    });
+  }
+
   void backward(const BackwardArgs& args) const override {
     const auto* x = static_cast<const float*>(args.inputs[0]);
     const float* dy = args.grad_outputs[0];
@@ -221,6 +236,7 @@ Result<KernelPlan> make_batch_normalization(const OpRequest& request) {
   plan.outputs[0] = x;
   plan.saved_inputs = 0b011;
   plan.stash_bytes = options.saves ? 2 * options.channels * 4 : 0;
+  plan.recomputes = !options.is_channel_last;
   if (options.is_channel_last) {
     plan.forward_workspace_bytes = 2 * x.bytes();
     plan.backward_workspace_bytes = 3 * x.bytes();

@@ -98,6 +98,9 @@ class Kernel {
   virtual void forward(const ForwardArgs& args) const = 0;
   // Never called in kInfer mode nor when Op::has_gradient is false.
   virtual void backward(const BackwardArgs& args) const = 0;
+  // Output 0 once more, before backward, with the bits that forward wrote; nothing else is written.
+  // The stash is as forward left it. Called only when KernelPlan::recomputes.
+  virtual void recompute(const ForwardArgs& args) const { forward(args); }
 };
 
 // What one op instance needs and makes. Bit i of a mask speaks of input or output i.
@@ -114,6 +117,9 @@ struct KernelPlan {
   bool is_view = false;
   // forward allows outputs[0] == inputs[0]; backward allows grad_inputs[0] == grad_outputs[0].
   bool in_place = false;
+  // One cheap pass makes output 0 again from the inputs: where those are kept, the output need not
+  // be. The one output is all that forward writes, or the kernel has a recompute of its own.
+  bool recomputes = false;
   // The gradient of input 0 and those of the others have nothing in common: two calls of backward,
   // each with the others null, cost no more than one.
   bool splits_backward = false;

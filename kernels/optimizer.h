@@ -1,7 +1,7 @@
 #pragma once
 
-// Optimizers: from a parameter's version to the next one, never in place (DESIGN 3: a layer's state
-// is immutable once written).
+// Optimizers: from a parameter's version to the next one, beside it or in its place. Who may
+// overwrite is the caller's to know (DESIGN 3: what somebody refers to is immutable).
 
 #include <cstdint>
 
@@ -26,7 +26,7 @@ int64_t optimizer_state_slots(const OptimizerOptions& options);
 // SGD as PyTorch defines it: g += decay * w; v' = momentum * v + g (v' = g at the first step, which
 // v = 0 gives too); d = nesterov ? g + momentum * v' : v'; w' = w - lr * d.
 // Shapes: all [count]; state and new_state [optimizer_state_slots * count], null when there is
-// none. `weights_out` and `new_state` may not overlap the inputs.
+// none. `weights_out` and `new_state` are `weights` and `state`, or overlap nothing.
 void optimizer_step(const OptimizerOptions& options, int64_t count, const float* weights,
                     const float* gradient, const float* state, float* weights_out, float* new_state,
                     ThreadPool* pool);

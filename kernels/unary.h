@@ -58,6 +58,7 @@ KernelPlan plan_unary(const OpRequest& request, Saved saved, Forward forward, Ba
   plan.outputs = {type};
   (saved == Saved::kInput ? plan.saved_inputs : plan.saved_outputs) = 1;
   plan.in_place = true;
+  plan.recomputes = true;
   plan.flops = static_cast<double>(type.shape.element_count());
   return plan;
 }

@@ -4,6 +4,19 @@
 
 namespace ft {
 
+std::shared_ptr<const Model> without_weights(const Model& model) {
+  auto light = std::make_shared<Model>(model);
+  for (int layer = 0; layer < light->layer_count(); ++layer) drop_weights(light.get(), layer);
+  return light;
+}
+
+void drop_weights(Model* model, int layer) {
+  const Layer& owner = model->layers[static_cast<size_t>(layer)];
+  for (const auto* ids : {&owner.parameters, &owner.statistics}) {
+    for (const ValueId id : *ids) model->values[static_cast<size_t>(id)].data = nullptr;
+  }
+}
+
 std::vector<OpInput> op_inputs(const Model& model, const Node& node) {
   std::vector<OpInput> inputs;
   inputs.reserve(node.inputs.size());

@@ -8,6 +8,7 @@
 // ids; only shapes differ.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,12 @@ struct Model {
   int layer_count() const { return static_cast<int>(layers.size()); }
   const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
 };
+
+// The same without the initial bytes of parameters and statistics, which nobody needs once training
+// has begun: they are as much memory as the parameters themselves. Constants stay.
+std::shared_ptr<const Model> without_weights(const Model& model);
+// Lets go of one layer's.
+void drop_weights(Model* model, int layer);
 
 // What an OpRequest needs to know of a node's inputs. Constants point into the model.
 std::vector<OpInput> op_inputs(const Model& model, const Node& node);

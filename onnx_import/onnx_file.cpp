@@ -220,14 +220,17 @@ Result<int> read_opset(const onnx::ModelProto& model) {
   return invalid_error("the file names no opset: it is not an ONNX model, or damaged");
 }
 
-Status read_initializers(const onnx::GraphProto& from, OnnxGraph* graph) {
-  if (from.sparse_initializer_size() > 0) {
+// Each tensor's bytes are freed when they are read: the weights are never there three times, with
+// the file.
+Status read_initializers(onnx::GraphProto* proto, OnnxGraph* graph) {
+  if (proto->sparse_initializer_size() > 0) {
     return invalid_error("sparse initializers are not supported; export dense weights");
   }
-  for (const onnx::TensorProto& tensor : from.initializer()) {
+  for (onnx::TensorProto& tensor : *proto->mutable_initializer()) {
     FT_RETURN_IF_ERROR(check_name(tensor.name(), "initializer"));
     const std::string what = "initializer '" + tensor.name() + "'";
     FT_ASSIGN_OR_RETURN(Constant constant, read_tensor(tensor, what));
+    delete tensor.release_raw_data();
     if (tensor.name().empty() ||
         !graph->initializers.emplace(tensor.name(), std::move(constant)).second) {
       return invalid_error("%s is nameless or defined twice", what.c_str());
@@ -296,14 +299,14 @@ Status parse_proto(std::span<const std::byte> file, onnx::ModelProto* model) {
   return {};
 }
 
-Result<OnnxGraph> read_model(const onnx::ModelProto& model) {
+Result<OnnxGraph> read_model(onnx::ModelProto&& model) {
   OnnxGraph graph;
   FT_ASSIGN_OR_RETURN(graph.opset, read_opset(model));
   if (static_cast<size_t>(model.graph().node_size()) > kOnnxNodesMax) {
     return invalid_error("the graph has %d nodes; at most %zu are read", model.graph().node_size(),
                          kOnnxNodesMax);
   }
-  FT_RETURN_IF_ERROR(read_initializers(model.graph(), &graph));
+  FT_RETURN_IF_ERROR(read_initializers(model.mutable_graph(), &graph));
   for (int i = 0; i < model.graph().node_size(); ++i) {
     FT_ASSIGN_OR_RETURN(OnnxNode node, read_node(model.graph().node(i), i));
     node.opset = graph.opset;
@@ -404,7 +407,7 @@ Result<OnnxGraph> parse_onnx(std::span<const std::byte> file) {
   try {
     onnx::ModelProto model;
     FT_RETURN_IF_ERROR(parse_proto(file, &model));
-    return read_model(model);
+    return read_model(std::move(model));
   } catch (const std::exception& error) {
     return invalid_error("the file cannot be read: %s", error.what());
   }

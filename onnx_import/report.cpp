@@ -132,6 +132,10 @@ std::string render_text(const ModelReport& report, const std::string& model_name
                    has_cut ? human_bytes(report.cuts[i].gradient_bytes).c_str() : "-",
                    measured.c_str(), join(layer.ops).c_str());
   }
+  if (!report.memory.empty()) text += "\nmemory of training on one device\n";
+  for (const MemoryReport& part : report.memory) {
+    text += format("%12s  %s\n", human_bytes(part.bytes).c_str(), part.meaning);
+  }
   return text;
 }
 
@@ -166,6 +170,7 @@ std::string render_json(const ModelReport& report, const std::string& model_name
                             {"gradient_bytes", cut.gradient_bytes},
                             {"values", cut.values}});
   }
+  for (const MemoryReport& part : report.memory) json["memory"][part.key] = part.bytes;
   json["unsupported"] = nlohmann::ordered_json::array();
   for (const ImportProblem& problem : report.unsupported) {
     json["unsupported"].push_back(

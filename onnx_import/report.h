@@ -11,6 +11,7 @@
 //                 and if it was measured "time_us": double, "state_bytes", "stash_bytes",
 //                 "work_bytes"}],
 //     "cuts": [{"before_layer", "forward_bytes", "gradient_bytes", "values": [string]}],
+//     "memory": {string: bytes} if asked for: what training on one device takes
 //     "unsupported": [{"node": string, "op": string, "message": string}]
 //   }
 // A cut lies between two neighbouring layers, so there is one fewer than there are layers. For a
@@ -46,6 +47,13 @@ struct CutReport {
   std::vector<std::string> values;
 };
 
+// A part of the memory that training takes.
+struct MemoryReport {
+  const char* key;      // in JSON
+  const char* meaning;  // in text
+  int64_t bytes;
+};
+
 struct ModelReport {
   int opset = 0;
   int64_t batch = 0;
@@ -57,6 +65,7 @@ struct ModelReport {
   std::vector<CutReport> cuts;
   std::vector<ImportProblem> unsupported;  // filled by the caller
   bool measured = false;
+  std::vector<MemoryReport> memory;  // filled by the caller, if asked for
 };
 
 ModelReport make_report(const Model& model);

@@ -94,8 +94,9 @@ struct Plan {
   std::string bottleneck;  // "compute of pi4", "link laptop -> pi4", "round trip from pi4"
 };
 
-// What a range needs on a device with `in_flight` micro-batches between forward and backward: the
-// state, in_flight + 1 older versions of the parameters (sync: one), a gradient, the stashes, the
+// What a range needs on a device with `in_flight` micro-batches between forward and backward, at
+// most (runtime/exec/memory_plan.h is exact): the state; async with several in flight, as many
+// older versions of it; a gradient, two when several micro-batches make a batch; the stashes, the
 // scratch, two snapshots for cuts and one for an evaluation.
 int64_t range_memory_bytes(const PlanRequest& request, const LayerRange& range, int in_flight);
 

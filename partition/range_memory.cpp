@@ -7,13 +7,14 @@
 namespace ft {
 namespace {
 
-constexpr int kOlderVersionsSync = 1;  // the step writes beside the one that it reads
-constexpr int kSnapshots = 3;          // two for cuts, one for an evaluation
+constexpr int kSnapshots = 3;  // two for cuts, one for an evaluation
 
 // `sum` is of the layers' sizes, but for work_bytes, which is the greatest.
-int64_t summed_memory_bytes(bool sync, const LayerSize& sum, int in_flight) {
-  const int older = sync ? kOlderVersionsSync : in_flight + 1;
-  return sum.state_bytes * (1 + kSnapshots) + sum.parameter_bytes * (older + 1) +
+int64_t summed_memory_bytes(const PlanRequest& request, const LayerSize& sum, int in_flight) {
+  // A step overwrites the version it reads, unless batches in flight still use it.
+  const int older = request.sync || in_flight == 1 ? 0 : in_flight;
+  const int gradients = request.micro_batches > 1 ? 2 : 1;  // the sum, and a micro-batch's own
+  return sum.state_bytes * (1 + older + kSnapshots) + sum.parameter_bytes * gradients +
          sum.stash_bytes * in_flight + sum.work_bytes;
 }
 
@@ -33,7 +34,7 @@ int64_t range_memory_bytes(const PlanRequest& request, const LayerRange& range, 
     add(&sum, layer, 1);
     sum.work_bytes = std::max(sum.work_bytes, layer.work_bytes);
   }
-  return summed_memory_bytes(request.sync, sum, in_flight);
+  return summed_memory_bytes(request, sum, in_flight);
 }
 
 std::vector<int> range_ends(const PlanRequest& request, int64_t memory_bytes, int in_flight) {
@@ -53,7 +54,7 @@ std::vector<int> range_ends(const PlanRequest& request, int64_t memory_bytes, in
       if (head < peaks.size()) {
         grown.work_bytes = std::max(grown.work_bytes, layers[peaks[head]].work_bytes);
       }
-      if (summed_memory_bytes(request.sync, grown, in_flight) > memory_bytes) break;
+      if (summed_memory_bytes(request, grown, in_flight) > memory_bytes) break;
       sum = grown;
       while (peaks.size() > head && layers[peaks.back()].work_bytes <= layers[last].work_bytes) {
         peaks.pop_back();

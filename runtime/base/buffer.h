@@ -17,6 +17,8 @@ class Buffer {
  public:
   // Uninitialised bytes. `size` may be 0. More than a 32-bit system can address is out of memory.
   explicit Buffer(uint64_t size);
+  // A part of another buffer, which it keeps. Nobody writes it.
+  Buffer(std::shared_ptr<const Buffer> whole, size_t offset, size_t size);
   ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
@@ -32,10 +34,15 @@ class Buffer {
  private:
   size_t size_;
   std::byte* data_;
+  std::shared_ptr<const Buffer> whole_;  // null: the bytes are its own
 };
 
 using BufferPtr = std::shared_ptr<Buffer>;
 using ConstBufferPtr = std::shared_ptr<const Buffer>;
+
+inline ConstBufferPtr part_of(const ConstBufferPtr& whole, size_t offset, size_t size) {
+  return std::make_shared<const Buffer>(whole, offset, size);
+}
 
 inline BufferPtr make_buffer(uint64_t size) { return std::make_shared<Buffer>(size); }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 
 #include "runtime/exec/storage_plan.h"
 
@@ -13,12 +14,14 @@ struct Gradient {
 
 class BackwardPlanner {
  public:
-  BackwardPlanner(const Model& model, bool defers, StoragePlan* storage, RangeProgram* program)
+  BackwardPlanner(const Model& model, const BackwardOptions& options, StoragePlan* storage,
+                  RangeProgram* program)
       : model_(model),
-        defers_(defers),
+        options_(options),
         storage_(*storage),
         program_(*program),
-        gradients_(model.values.size()) {}
+        gradients_(model.values.size()),
+        layers_(static_cast<size_t>(program->range.count())) {}
 
   void run() {
     for (size_t i = 0; i < program_.received_gradients.size(); ++i) {
@@ -29,6 +32,7 @@ class BackwardPlanner {
     for (int local = storage_.node_count() - 1; local >= 0; --local) plan_node(local);
     finish_sent();
     finish_parameters();
+    finish_layers();
   }
 
  private:
@@ -65,9 +69,37 @@ class BackwardPlanner {
     const int32_t sent = sent_index(id);
     if (sent >= 0) return {Region::kSentGradient, sent, 0};
     if (model_.value(id).kind == ValueKind::kParameter) {
-      return storage_.state_location(id, Region::kParameterGradient);
+      return parameter_home(id, step);
     }
     return storage_.work(bytes(id), step, std::max(step, producer_step(id)));
+  }
+
+  // A layer's gradients are one block, from the first step that adds to one of them.
+  Location parameter_home(ValueId id, int step) {
+    const Location at = storage_.state_location(id, Region::kParameterGradient);
+    if (!options_.steps_by_layer) return at;
+    LayerBlock& layer = layers_[static_cast<size_t>(at.index)];
+    if (layer.location.region == Region::kNone) {
+      layer.location = storage_.work(storage_.layout(at.index).parameter_count * 4, step, step);
+    }
+    return {layer.location.region, layer.location.index, at.offset};
+  }
+
+  // The step to be added next, at `step` of the timeline, adds to the gradient of `id`.
+  void note_addition(ValueId id, int step) {
+    if (!options_.steps_by_layer || model_.value(id).kind != ValueKind::kParameter) return;
+    const Location at = storage_.state_location(id, Region::kParameterGradient);
+    LayerBlock& layer = layers_[static_cast<size_t>(at.index)];
+    storage_.extend_work(layer.location, step);
+    layer.last_step = program_.backward.size();
+  }
+
+  void finish_layers() {
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      if (layers_[i].location.region == Region::kNone) continue;
+      program_.backward[layers_[i].last_step].finished.push_back(
+          {static_cast<int32_t>(i), layers_[i].location});
+    }
   }
 
   // A value whose only gradient is the one of this node's output may take over its storage.
@@ -100,6 +132,7 @@ class BackwardPlanner {
     }
     BackwardStep backward;
     contribute(input, grad_output.location, step_of(local), &backward);
+    note_addition(input, step_of(local));
     program_.backward.push_back(std::move(backward));
   }
 
@@ -119,7 +152,7 @@ class BackwardPlanner {
     BackwardStep backward;
     backward.kernel = plan.kernel.get();
     backward.node = local;
-    add_saved(local, &backward);
+    add_saved(local, step, &recomputed_, &backward);
     for (const ValueId id : node.outputs) {
       backward.grad_outputs.push_back(id == kNoValue ? Location{} : gradient(id).location);
     }
@@ -141,6 +174,7 @@ class BackwardPlanner {
         target = storage_.work(bytes(id), step, step);
         contribute(id, target, step, &backward);
       }
+      note_addition(id, step);
     }
     if (may_defer(node, plan)) defer(node, plan, grad_output, &backward);
     program_.backward.push_back(std::move(backward));
@@ -149,7 +183,7 @@ class BackwardPlanner {
   // Input 0 is a value whose gradient somebody waits for, the others are parameters that nobody
   // else uses here: the order in which contributions are added does not change.
   bool may_defer(const Node& node, const KernelPlan& plan) const {
-    if (!defers_ || !plan.splits_backward || !wants_gradient(node.inputs[0])) return false;
+    if (!options_.defers || !plan.splits_backward || !wants_gradient(node.inputs[0])) return false;
     if (model_.value(node.inputs[0]).kind != ValueKind::kActivation) return false;
     bool any = false;
     for (size_t i = 1; i < node.inputs.size(); ++i) {
@@ -174,24 +208,51 @@ class BackwardPlanner {
     BackwardStep later = *backward;
     later.copies.clear();
     later.additions.clear();
+    later.recomputes.clear();
+    Recomputed recomputed;  // until now would be too long: made once more
+    add_saved(backward->node, step, &recomputed, &later);
     later.grad_inputs[0] = Location{};
     later.workspace = storage_.work(plan.backward_workspace_bytes, step, step);
     for (size_t i = 1; i < node.inputs.size(); ++i) backward->grad_inputs[i] = Location{};
     program_.deferred.push_back(std::move(later));
   }
 
-  void add_saved(int local, BackwardStep* backward) {
+  // Where the forward values stand that were made again so far, by their place in forward.
+  using Recomputed = std::map<int32_t, Location>;
+
+  // Where backward at `step` finds a saved value: where forward left it, or made again.
+  Location saved(ValueId id, int step, Recomputed* recomputed, BackwardStep* backward) {
+    const Location kept = storage_.location(id);
+    if (!storage_.is_recomputed(id)) {
+      storage_.extend_work(kept, step);
+      return kept;
+    }
+    const auto [entry, is_new] = recomputed->try_emplace(kept.index);
+    if (is_new) {
+      entry->second = storage_.work(bytes(id), step, step);
+      for (ForwardStep& again : storage_.recompute(id, entry->second, step)) {
+        backward->recomputes.push_back(std::move(again));
+      }
+    }
+    storage_.extend_work(entry->second, step);
+    return entry->second;
+  }
+
+  void add_saved(int local, int step, Recomputed* recomputed, BackwardStep* backward) {
     const Node& node = storage_.node(local);
     const KernelPlan& plan = storage_.plan(local);
+    backward->inputs.assign(node.inputs.size(), {});
+    backward->outputs.assign(node.outputs.size(), {});
     for (size_t i = 0; i < node.inputs.size(); ++i) {
-      const bool saved = (plan.saved_inputs >> i & 1U) != 0;
-      backward->inputs.push_back(saved ? storage_.location(node.inputs[i]) : Location{});
+      if ((plan.saved_inputs >> i & 1U) == 0) continue;
+      backward->inputs[i] = saved(node.inputs[i], step, recomputed, backward);
     }
     for (size_t i = 0; i < node.outputs.size(); ++i) {
-      const bool saved = (plan.saved_outputs >> i & 1U) != 0;
-      backward->outputs.push_back(saved ? storage_.location(node.outputs[i]) : Location{});
+      if ((plan.saved_outputs >> i & 1U) == 0) continue;
+      backward->outputs[i] = saved(node.outputs[i], step, recomputed, backward);
     }
     backward->stash = storage_.stash_of(local);
+    storage_.extend_work(backward->stash, step);
   }
 
   // A tensor that only passes through sends the very gradient it received.
@@ -225,17 +286,24 @@ class BackwardPlanner {
   }
 
   const Model& model_;
-  const bool defers_;
+  const BackwardOptions options_;
   StoragePlan& storage_;
   RangeProgram& program_;
   std::vector<Gradient> gradients_;  // by ValueId
   std::vector<int> contributions_;   // by ValueId
+  Recomputed recomputed_;
+  struct LayerBlock {
+    Location location;     // kNone: no gradient yet
+    size_t last_step = 0;  // in program.backward, that adds to one
+  };
+  std::vector<LayerBlock> layers_;  // by layer of the range; only when stepping by layer
 };
 
 }  // namespace
 
-void plan_backward(const Model& model, bool defers, StoragePlan* storage, RangeProgram* program) {
-  BackwardPlanner(model, defers, storage, program).run();
+void plan_backward(const Model& model, const BackwardOptions& options, StoragePlan* storage,
+                   RangeProgram* program) {
+  BackwardPlanner(model, options, storage, program).run();
 }
 
 }  // namespace ft

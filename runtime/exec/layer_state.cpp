@@ -42,32 +42,23 @@ LayerLayout layer_layout(const Model& model, int layer, const OptimizerOptions& 
 }
 
 LayerState initial_state(const Model& model, int layer, const LayerLayout& layout) {
-  BufferPtr parameters = make_buffer(layout.parameter_bytes());
-  std::memset(parameters->data(), 0, parameters->size());
-  gather(model, layer_at(model, layer).parameters, parameters->data());
+  BufferPtr snapshot = make_buffer(layout.snapshot_bytes());
+  std::memset(snapshot->data(), 0, snapshot->size());
+  gather(model, layer_at(model, layer).parameters, snapshot->data());
   BufferPtr statistics = make_buffer(layout.statistic_bytes());
   gather(model, layer_at(model, layer).statistics, statistics->data());
-  return {parameters, statistics};
+  std::memcpy(snapshot->data() + layout.parameter_bytes(), statistics->data(), statistics->size());
+  return {snapshot, statistics};
 }
 
-ConstBufferPtr to_snapshot(const LayerState& state) {
-  BufferPtr snapshot = make_buffer(state.parameters->size() + state.statistics->size());
-  std::memcpy(snapshot->data(), state.parameters->data(), state.parameters->size());
-  std::memcpy(snapshot->data() + state.parameters->size(), state.statistics->data(),
-              state.statistics->size());
-  return snapshot;
-}
-
-Result<LayerState> from_snapshot(const LayerLayout& layout, const Buffer& snapshot) {
-  if (static_cast<int64_t>(snapshot.size()) != layout.snapshot_bytes()) {
+Result<LayerState> from_snapshot(const LayerLayout& layout, const ConstBufferPtr& snapshot) {
+  if (static_cast<int64_t>(snapshot->size()) != layout.snapshot_bytes()) {
     return refused_error("a layer snapshot has %zu bytes where the model needs %lld",
-                         snapshot.size(), static_cast<long long>(layout.snapshot_bytes()));
+                         snapshot->size(), static_cast<long long>(layout.snapshot_bytes()));
   }
-  BufferPtr parameters = make_buffer(layout.parameter_bytes());
   BufferPtr statistics = make_buffer(layout.statistic_bytes());
-  std::memcpy(parameters->data(), snapshot.data(), parameters->size());
-  std::memcpy(statistics->data(), snapshot.data() + parameters->size(), statistics->size());
-  return LayerState{parameters, statistics};
+  std::memcpy(statistics->data(), snapshot->data() + layout.parameter_bytes(), statistics->size());
+  return LayerState{snapshot, statistics};
 }
 
 std::vector<ConstBufferPtr> values_of_states(const Model& model,
@@ -75,19 +66,19 @@ std::vector<ConstBufferPtr> values_of_states(const Model& model,
                                              const std::vector<LayerState>& states) {
   std::vector<ConstBufferPtr> values(model.values.size());
   const auto scatter = [&](const std::vector<ValueId>& ids, const std::vector<int64_t>& offsets,
-                           const Buffer& source) {
+                           const ConstBufferPtr& snapshot, int64_t first) {
     for (size_t i = 0; i < ids.size(); ++i) {
-      const auto bytes = static_cast<size_t>(model.value(ids[i]).type.bytes());
-      BufferPtr copy = make_buffer(bytes);
-      std::memcpy(copy->data(), source.data() + offsets[i] * 4, bytes);
-      values[static_cast<size_t>(ids[i])] = std::move(copy);
+      values[static_cast<size_t>(ids[i])] =
+          part_of(snapshot, static_cast<size_t>(first + offsets[i] * 4),
+                  static_cast<size_t>(model.value(ids[i]).type.bytes()));
     }
   };
-  for (size_t layer = 0; layer < model.layers.size(); ++layer) {
-    scatter(model.layers[layer].parameters, layouts[layer].parameter_offsets,
-            *states[layer].parameters);
-    scatter(model.layers[layer].statistics, layouts[layer].statistic_offsets,
-            *states[layer].statistics);
+  for (size_t i = 0; i < model.layers.size(); ++i) {
+    const Layer& layer = model.layers[i];
+    const LayerLayout& layout = layouts[i];
+    scatter(layer.parameters, layout.parameter_offsets, states[i].snapshot, 0);
+    scatter(layer.statistics, layout.statistic_offsets, states[i].snapshot,
+            layout.parameter_bytes());
   }
   return values;
 }

@@ -5,7 +5,8 @@
 // chains.
 //
 // A snapshot of a layer is the concatenation [parameters | optimizer slot 0 | ... | statistics],
-// float32, parameters and statistics in the order of Layer::parameters and Layer::statistics.
+// float32, parameters and statistics in the order of Layer::parameters and Layer::statistics. A
+// version is kept in this very form, so that a cut is a reference to it and no copy.
 
 #include <cstdint>
 #include <vector>
@@ -33,19 +34,18 @@ struct LayerLayout {
 LayerLayout layer_layout(const Model& model, int layer, const OptimizerOptions& optimizer);
 
 struct LayerState {
-  ConstBufferPtr parameters;  // LayerLayout::parameter_bytes()
-  ConstBufferPtr statistics;  // LayerLayout::statistic_bytes()
+  ConstBufferPtr snapshot;    // LayerLayout::snapshot_bytes()
+  ConstBufferPtr statistics;  // its last LayerLayout::statistic_bytes(), in a buffer of their own
 };
 
 // Version -1: what the model file holds, with an optimizer that has not stepped.
 LayerState initial_state(const Model& model, int layer, const LayerLayout& layout);
 
-ConstBufferPtr to_snapshot(const LayerState& state);
+// Shares the snapshot. Errors: kRefused when the size does not fit the layout.
+Result<LayerState> from_snapshot(const LayerLayout& layout, const ConstBufferPtr& snapshot);
 
-// Errors: kRefused when the size does not fit the layout.
-Result<LayerState> from_snapshot(const LayerLayout& layout, const Buffer& snapshot);
-
-// Values by id, from one state per layer of the whole model; null where a value is no state.
+// Values by id, from one state per layer of the whole model; null where a value is no state. They
+// are parts of the states' buffers.
 std::vector<ConstBufferPtr> values_of_states(const Model& model,
                                              const std::vector<LayerLayout>& layouts,
                                              const std::vector<LayerState>& states);

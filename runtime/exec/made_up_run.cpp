@@ -26,6 +26,16 @@ ConstBufferPtr make_data(const TensorType& type) {
   return buffer;
 }
 
+// How long a layer takes does not depend on its weights, which the model may have let go.
+LayerState zero_state(const LayerLayout& layout) {
+  const BufferPtr snapshot = make_buffer(layout.snapshot_bytes());
+  const BufferPtr statistics = make_buffer(layout.statistic_bytes());
+  for (const BufferPtr& buffer : {snapshot, statistics}) {
+    std::fill_n(buffer->data(), buffer->size(), std::byte{0});
+  }
+  return {snapshot, statistics};
+}
+
 std::vector<ConstBufferPtr> make_data(const Model& model, const std::vector<ValueId>& ids) {
   std::vector<ConstBufferPtr> data;
   data.reserve(ids.size());
@@ -47,8 +57,7 @@ Result<std::unique_ptr<MadeUpRun>> MadeUpRun::create(const std::shared_ptr<const
   FT_ASSIGN_OR_RETURN(run->trainer_, RangeTrainer::create(model, range, alone, pool));
   std::vector<LayerState> states;
   for (int layer = range.first; layer < range.last; ++layer) {
-    const LayerLayout& layout = run->trainer_->layouts()[static_cast<size_t>(layer)];
-    states.push_back(initial_state(*model, layer, layout));
+    states.push_back(zero_state(run->trainer_->layouts()[static_cast<size_t>(layer)]));
   }
   run->trainer_->load(-1, states);
   const RangeProgram& program = run->trainer_->executor().train();
@@ -74,8 +83,7 @@ Status MadeUpRun::forward() {
 void MadeUpRun::backward() { trainer_->backward(batch_, 0, received_); }
 
 void MadeUpRun::step() {
-  trainer_->step(batch_, batch_);
-  trainer_->retain(batch_, {});
+  trainer_->step(batch_, batch_, {batch_, {}});
   ++batch_;
 }
 

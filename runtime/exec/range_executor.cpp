@@ -127,11 +127,12 @@ RangeExecutor::RangeExecutor(std::shared_ptr<const Model> model, std::vector<Lay
 Result<std::unique_ptr<RangeExecutor>> RangeExecutor::create(std::shared_ptr<const Model> model,
                                                              LayerRange range,
                                                              std::vector<LayerLayout> layouts,
-                                                             bool defers, ThreadPool* pool) {
+                                                             const BackwardOptions& options,
+                                                             ThreadPool* pool) {
   std::unique_ptr<RangeExecutor> executor(
       new RangeExecutor(std::move(model), std::move(layouts), pool));
   FT_ASSIGN_OR_RETURN(executor->train_, compile_range(*executor->model_, range, executor->layouts_,
-                                                      Mode::kTrain, defers));
+                                                      Mode::kTrain, options));
   FT_ASSIGN_OR_RETURN(executor->infer_,
                       compile_range(*executor->model_, range, executor->layouts_, Mode::kInfer));
   executor->work_ =
@@ -158,22 +159,31 @@ std::vector<BufferPtr> RangeExecutor::make_outputs(const RangeProgram& program,
   return outputs;
 }
 
+ForwardArgs RangeExecutor::forward_args(const ForwardStep& forward_step, const Frame& frame,
+                                        const StepId& step, ForwardOperands* operands) const {
+  operands->inputs.clear();
+  operands->outputs.clear();
+  for (const Location& location : forward_step.inputs) {
+    operands->inputs.push_back(frame.read(location));
+  }
+  for (const Location& location : forward_step.outputs) {
+    operands->outputs.push_back(frame.write(location));
+  }
+  ForwardArgs args;
+  args.inputs = operands->inputs;
+  args.outputs = operands->outputs;
+  args.stash = frame.write(forward_step.stash);
+  args.workspace = frame.write(forward_step.workspace);
+  args.pool = pool_;
+  args.step = step;
+  return args;
+}
+
 void RangeExecutor::run_forward(const RangeProgram& program, const Frame& frame,
                                 const StepId& step) {
-  std::vector<const void*> inputs;
-  std::vector<void*> outputs;
+  ForwardOperands operands;
   for (const ForwardStep& forward_step : program.forward) {
-    inputs.clear();
-    outputs.clear();
-    for (const Location& location : forward_step.inputs) inputs.push_back(frame.read(location));
-    for (const Location& location : forward_step.outputs) outputs.push_back(frame.write(location));
-    ForwardArgs args;
-    args.inputs = inputs;
-    args.outputs = outputs;
-    args.stash = frame.write(forward_step.stash);
-    args.workspace = frame.write(forward_step.workspace);
-    args.pool = pool_;
-    args.step = step;
+    const ForwardArgs args = forward_args(forward_step, frame, step, &operands);
     const TimeUs began = times_ == nullptr ? 0 : monotonic_now_us();
     forward_step.kernel->forward(args);
     if (times_ == nullptr) continue;
@@ -236,7 +246,7 @@ RangeExecutor::Frame RangeExecutor::backward_frame(const Backward& call,
   frame.model = model_.get();
   frame.stash = call.slot.stash->data();
   frame.work = work_->data();
-  frame.parameters = bases(call.parameters);
+  frame.parameters = bases(*call.parameters);
   frame.statistics = bases(call.statistics);
   frame.inputs = bases(call.slot.inputs);
   frame.saved_outputs = bases(call.slot.outputs);
@@ -262,59 +272,71 @@ std::vector<ConstBufferPtr> RangeExecutor::backward(const Backward& call) {
     BufferPtr& buffer = sent[static_cast<size_t>(index)];
     std::memset(buffer->data(), 0, buffer->size());
   }
-  run_backward(train_->backward, frame, call.step);
+  run_backward(train_->backward, frame, call);
   return with_passed(sent, train_->passed_gradients, call.received);
 }
 
 void RangeExecutor::finish_backward(Backward&& call) {
   if (!train_->deferred.empty()) {
-    run_backward(train_->deferred, backward_frame(call, {}), call.step);
+    run_backward(train_->deferred, backward_frame(call, {}), call);
   }
   free_stashes_.push_back(std::move(call.slot.stash));
 }
 
+void RangeExecutor::run_kernel(const BackwardStep& backward_step, const Frame& frame,
+                               const StepId& id, BackwardOperands* operands) {
+  operands->inputs.clear();
+  operands->outputs.clear();
+  operands->grad_outputs.clear();
+  operands->grad_inputs.clear();
+  for (const Location& location : backward_step.inputs) {
+    operands->inputs.push_back(frame.read(location));
+  }
+  for (const Location& location : backward_step.outputs) {
+    operands->outputs.push_back(frame.read(location));
+  }
+  for (const Location& location : backward_step.grad_outputs) {
+    operands->grad_outputs.push_back(frame.read_floats(location));
+  }
+  for (const Location& location : backward_step.grad_inputs) {
+    operands->grad_inputs.push_back(frame.write_floats(location));
+  }
+  BackwardArgs args;
+  args.inputs = operands->inputs;
+  args.outputs = operands->outputs;
+  args.grad_outputs = operands->grad_outputs;
+  args.grad_inputs = operands->grad_inputs;
+  args.stash = frame.write(backward_step.stash);
+  args.workspace = frame.write(backward_step.workspace);
+  args.pool = pool_;
+  args.step = id;
+  const TimeUs began = times_ == nullptr ? 0 : monotonic_now_us();
+  backward_step.kernel->backward(args);
+  if (times_ == nullptr) return;
+  const auto node = static_cast<size_t>(backward_step.node);
+  (*times_)[node].backward_us += monotonic_now_us() - began;
+}
+
 void RangeExecutor::run_backward(const std::vector<BackwardStep>& steps, const Frame& frame,
-                                 const StepId& step) {
-  std::vector<const void*> inputs;
-  std::vector<const void*> outputs;
-  std::vector<const float*> grad_outputs;
-  std::vector<float*> grad_inputs;
-  for (const BackwardStep& backward_step : steps) {
-    if (backward_step.kernel != nullptr) {
-      inputs.clear();
-      outputs.clear();
-      grad_outputs.clear();
-      grad_inputs.clear();
-      for (const Location& location : backward_step.inputs) inputs.push_back(frame.read(location));
-      for (const Location& location : backward_step.outputs) {
-        outputs.push_back(frame.read(location));
-      }
-      for (const Location& location : backward_step.grad_outputs) {
-        grad_outputs.push_back(frame.read_floats(location));
-      }
-      for (const Location& location : backward_step.grad_inputs) {
-        grad_inputs.push_back(frame.write_floats(location));
-      }
-      BackwardArgs args;
-      args.inputs = inputs;
-      args.outputs = outputs;
-      args.grad_outputs = grad_outputs;
-      args.grad_inputs = grad_inputs;
-      args.stash = frame.write(backward_step.stash);
-      args.workspace = frame.write(backward_step.workspace);
-      args.pool = pool_;
-      args.step = step;
+                                 const Backward& call) {
+  ForwardOperands again_operands;
+  BackwardOperands operands;
+  for (const BackwardStep& step : steps) {
+    for (const ForwardStep& again : step.recomputes) {
+      const ForwardArgs args = forward_args(again, frame, call.step, &again_operands);
       const TimeUs began = times_ == nullptr ? 0 : monotonic_now_us();
-      backward_step.kernel->backward(args);
-      if (times_ != nullptr) {
-        const auto node = static_cast<size_t>(backward_step.node);
-        (*times_)[node].backward_us += monotonic_now_us() - began;
-      }
+      again.kernel->recompute(args);
+      if (times_ == nullptr) continue;
+      (*times_)[static_cast<size_t>(again.node)].backward_us += monotonic_now_us() - began;
     }
-    for (const CopyStep& copy : backward_step.copies) frame.copy(copy);
-    for (const AddStep& addition : backward_step.additions) {
+    if (step.kernel != nullptr) run_kernel(step, frame, call.step, &operands);
+    for (const CopyStep& copy : step.copies) frame.copy(copy);
+    for (const AddStep& addition : step.additions) {
       add_arrays(frame.read_floats(addition.a), frame.read_floats(addition.b),
                  frame.write_floats(addition.target), addition.elements);
+    }
+    for (const LayerGradient& gradient : step.finished) {
+      call.finished(static_cast<size_t>(gradient.layer), frame.read_floats(gradient.location));
     }
   }
 }

@@ -4,6 +4,7 @@
 // knows nothing of batches in flight or versions: the caller (range_trainer.h) hands in the state
 // to use and a slot per micro-batch. One thread (the compute thread) owns it and the pool.
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -34,13 +35,18 @@ class RangeExecutor {
   static Result<std::unique_ptr<RangeExecutor>> create(std::shared_ptr<const Model> model,
                                                        LayerRange range,
                                                        std::vector<LayerLayout> layouts,
-                                                       bool defers, ThreadPool* pool);
+                                                       const BackwardOptions& options,
+                                                       ThreadPool* pool);
 
   const RangeProgram& train() const { return *train_; }
   const RangeProgram& infer() const { return *infer_; }
   // From now on kernels are timed: `times` has one entry per node of the range. Null: no more.
   void profile(std::vector<NodeTimes>* times) { times_ = times; }
   int64_t work_bytes() const { return static_cast<int64_t>(work_->size()); }
+  // Work space, and the stashes that no slot has.
+  int64_t held_bytes() const {
+    return work_bytes() + static_cast<int64_t>(free_stashes_.size()) * train_->stash_bytes;
+  }
 
   // Forward of one micro-batch in training mode. `inputs` by train().inputs. Fills the slot;
   // slot->outputs are what crosses the end of the range. `next_statistics` receives the statistics
@@ -49,14 +55,18 @@ class RangeExecutor {
                std::vector<ConstBufferPtr> inputs, const StepId& step,
                const std::vector<BufferPtr>& next_statistics, Slot* slot);
 
+  // A layer of the range, and its gradients: parameter_count floats.
+  using LayerFinished = std::function<void(size_t, const float*)>;
   // What backward is given. `received` by train().received_gradients; `parameter_gradients` are
-  // overwritten: per layer, parameter_count floats.
+  // overwritten: per layer, parameter_count floats. When train() steps by layer, there are none:
+  // `finished` is told each layer's in turn, and may overwrite that layer's parameters.
   struct Backward {
-    LayerBuffers parameters;
+    const LayerBuffers* parameters = nullptr;
     LayerBuffers statistics;
     std::vector<ConstBufferPtr> received;
     StepId step;
     std::vector<BufferPtr> parameter_gradients;
+    LayerFinished finished;
     Slot slot;
   };
 
@@ -77,12 +87,27 @@ class RangeExecutor {
 
   RangeExecutor(std::shared_ptr<const Model> model, std::vector<LayerLayout> layouts,
                 ThreadPool* pool);
+  struct ForwardOperands {  // what ForwardArgs point into
+    std::vector<const void*> inputs;
+    std::vector<void*> outputs;
+  };
+  struct BackwardOperands {
+    std::vector<const void*> inputs;
+    std::vector<const void*> outputs;
+    std::vector<const float*> grad_outputs;
+    std::vector<float*> grad_inputs;
+  };
+  ForwardArgs forward_args(const ForwardStep& forward_step, const Frame& frame, const StepId& step,
+                           ForwardOperands* operands) const;
   void run_forward(const RangeProgram& program, const Frame& frame, const StepId& step);
   std::vector<BufferPtr> make_outputs(const RangeProgram& program,
                                       const std::vector<ConstBufferPtr>& inputs);
   BufferPtr take_stash();
   Frame backward_frame(const Backward& call, const std::vector<BufferPtr>& sent) const;
-  void run_backward(const std::vector<BackwardStep>& steps, const Frame& frame, const StepId& step);
+  void run_backward(const std::vector<BackwardStep>& steps, const Frame& frame,
+                    const Backward& call);
+  void run_kernel(const BackwardStep& step, const Frame& frame, const StepId& id,
+                  BackwardOperands* operands);
 
   std::shared_ptr<const Model> model_;
   std::vector<LayerLayout> layouts_;

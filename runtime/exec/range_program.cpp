@@ -1,5 +1,7 @@
 #include "runtime/exec/range_program.h"
 
+#include <algorithm>
+
 #include "runtime/exec/storage_plan.h"
 
 namespace ft {
@@ -13,11 +15,18 @@ std::vector<ValueId> with_gradient(const Model& model, const std::vector<ValueId
   return list;
 }
 
+// No part of a parameter's gradient comes from a later range.
+bool own_all_gradients(const Model& model, const RangeProgram& program) {
+  return std::none_of(program.received_gradients.begin(), program.received_gradients.end(),
+                      [&](ValueId id) { return model.value(id).kind == ValueKind::kParameter; });
+}
+
 }  // namespace
 
 Result<std::unique_ptr<const RangeProgram>> compile_range(const Model& model, LayerRange range,
                                                           const std::vector<LayerLayout>& layouts,
-                                                          Mode mode, bool defers) {
+                                                          Mode mode,
+                                                          const BackwardOptions& options) {
   FT_CHECK(range.first >= 0 && range.first < range.last && range.last <= model.layer_count());
   auto program = std::make_unique<RangeProgram>();
   program->range = range;
@@ -29,10 +38,19 @@ Result<std::unique_ptr<const RangeProgram>> compile_range(const Model& model, La
     program->received_gradients = with_gradient(model, program->outputs);
     program->sent_gradients = with_gradient(model, program->inputs);
   }
-  StoragePlan storage(model, layouts, program.get());
+  StoragePlan storage(model, layouts, !options.one_in_flight, program.get());
   FT_RETURN_IF_ERROR(storage.make_kernels());
   storage.plan_forward();
-  if (mode == Mode::kTrain) plan_backward(model, defers, &storage, program.get());
+  if (mode == Mode::kTrain) {
+    BackwardOptions possible = options;
+    possible.steps_by_layer = options.steps_by_layer && own_all_gradients(model, *program);
+    plan_backward(model, possible, &storage, program.get());
+    if (possible.steps_by_layer && !program->unused_gradients.empty()) {
+      possible.steps_by_layer = false;
+      return compile_range(model, range, layouts, mode, possible);
+    }
+    program->steps_by_layer = possible.steps_by_layer;
+  }
   storage.place_work();
   return std::unique_ptr<const RangeProgram>(std::move(program));
 }

@@ -5,7 +5,10 @@
 //
 // Storage of a value, decided here once:
 // - a tensor that crosses the range's edges lives in a Buffer of its own, shared with the messages;
-// - what backward reads lives in the stash: one block per micro-batch in flight;
+// - what backward reads lives in the stash: one block per micro-batch in flight; with never more
+//   than one in flight it lives in the work block, where backward reuses what it has read;
+// - of that, a value that can be made again from others in the stash by cheap passes
+//   (KernelPlan::recomputes) is not kept: it is made again right before backward reads it first;
 // - the rest lives in the work block, which all micro-batches share, packed by lifetime;
 // - parameters, statistics and constants are read where they are.
 // Views and in-place results share their input's storage (a group).
@@ -68,9 +71,17 @@ struct AddStep {
   int64_t elements = 0;
 };
 
+// The gradients of one layer's parameters, all of them.
+struct LayerGradient {
+  int32_t layer = 0;  // in the range
+  Location location;  // LayerLayout::parameter_count floats
+};
+
 struct BackwardStep {
   const Kernel* kernel = nullptr;  // null: only copies and additions
   int32_t node = 0;                // in the range; meaningless without a kernel
+  // Before the kernel, in this order: values it reads that were not kept (Kernel::recompute).
+  std::vector<ForwardStep> recomputes;
   std::vector<Location> inputs;
   std::vector<Location> outputs;
   std::vector<Location> grad_outputs;
@@ -80,6 +91,18 @@ struct BackwardStep {
   // After the kernel, in this order.
   std::vector<CopyStep> copies;
   std::vector<AddStep> additions;
+  std::vector<LayerGradient> finished;  // of layers whose gradients are complete behind this step
+};
+
+struct BackwardOptions {
+  // A micro-batch's backward comes before anything else runs: there is no stash.
+  bool one_in_flight = false;
+  // Parameters' gradients that can be are computed after all others. The bits are the same; it
+  // takes more work memory.
+  bool defers = false;
+  // A layer's gradients are gone when backward goes on from the step that completes them: they live
+  // in the work block, and whoever runs the program uses them there and then.
+  bool steps_by_layer = false;
 };
 
 struct RangeProgram {
@@ -97,22 +120,24 @@ struct RangeProgram {
   std::vector<BackwardStep> backward;    // in order of execution
   // After those, when the gradients are sent: parameters' gradients that nobody waits for.
   std::vector<BackwardStep> deferred;
+  bool steps_by_layer = false;             // as asked for, where that is possible
   std::vector<Location> unused_gradients;  // parameters that no loss depends on: zeroed
   std::vector<int64_t> unused_gradient_bytes;
   std::vector<int32_t> empty_sent;  // sent gradients that nothing contributes to: zeroed
 
   int64_t stash_bytes = 0;
   int64_t work_bytes = 0;
-  double flops = 0;  // forward
+  int64_t kept_bytes = 0;  // from forward to backward, in the stash or the work block
+  double flops = 0;        // forward
 
   std::vector<KernelPlan> plans;  // owns the kernels; by node - first node
 };
 
 // REQUIRES: 0 <= range.first < range.last <= model.layer_count(). `layouts` are the whole model's.
-// `defers`: parameters' gradients that can be are computed after all others. The bits are the same;
-// it takes more work memory.
+// `steps_by_layer` is not possible where a parameter has no gradient, or one from a later range.
 Result<std::unique_ptr<const RangeProgram>> compile_range(const Model& model, LayerRange range,
                                                           const std::vector<LayerLayout>& layouts,
-                                                          Mode mode, bool defers = false);
+                                                          Mode mode,
+                                                          const BackwardOptions& options = {});
 
 }  // namespace ft

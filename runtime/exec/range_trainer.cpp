@@ -1,5 +1,6 @@
 #include "runtime/exec/range_trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -24,6 +25,15 @@ RangeTrainer::RangeTrainer(std::shared_ptr<const Model> model, LayerRange range,
   }
 }
 
+BackwardOptions backward_options(const TrainerOptions& options, LayerRange range) {
+  BackwardOptions backward;
+  backward.defers = options.defers_gradients;
+  backward.one_in_flight = options.one_in_flight && !options.defers_gradients;
+  backward.steps_by_layer = options.steps_by_layer && range.first == 0 &&
+                            options.micro_batches == 1 && !options.defers_gradients;
+  return backward;
+}
+
 Result<std::unique_ptr<RangeTrainer>> RangeTrainer::create(std::shared_ptr<const Model> model,
                                                            LayerRange range,
                                                            const TrainerOptions& options,
@@ -32,8 +42,8 @@ Result<std::unique_ptr<RangeTrainer>> RangeTrainer::create(std::shared_ptr<const
   std::unique_ptr<RangeTrainer> trainer(new RangeTrainer(std::move(model), range, options, pool));
   FT_ASSIGN_OR_RETURN(trainer->executor_,
                       RangeExecutor::create(trainer->model_, range, trainer->layouts_,
-                                            options.defers_gradients, pool));
-  trainer->gradients_ = trainer->make_gradients();
+                                            backward_options(options, range), pool));
+  if (!trainer->steps_by_layer()) trainer->gradients_ = trainer->make_gradients();
   if (options.micro_batches > 1) trainer->micro_gradients_ = trainer->make_gradients();
   return trainer;
 }
@@ -47,7 +57,7 @@ void RangeTrainer::load(int64_t version, const std::vector<LayerState>& states) 
   LayerBuffers& parameters = parameters_[version];
   LayerBuffers& statistics = statistics_[version];
   for (const LayerState& state : states) {
-    parameters.push_back(state.parameters);
+    parameters.push_back(state.snapshot);
     statistics.push_back(state.statistics);
   }
   statistics_head_ = statistics;
@@ -99,6 +109,8 @@ Result<RangeTrainer::ForwardResult> RangeTrainer::forward(int64_t batch, int mic
                                                           std::vector<ConstBufferPtr> inputs,
                                                           const ConstBufferPtr& labels) {
   FT_CHECK(parameters_.count(version) != 0);
+  FT_CHECK(!(steps_by_layer() && unfinished_));  // the step comes first
+  FT_CHECK(!options_.one_in_flight || flights_.empty());
   finish_backward();
   Flight& flight = flights_[{batch, micro}];
   flight.version = version;
@@ -146,12 +158,16 @@ std::vector<ConstBufferPtr> RangeTrainer::backward(int64_t batch, int micro,
     gradients = {flight.grad_output};
   }
   RangeExecutor::Backward call;
-  call.parameters = parameters_[flight.version];
+  call.parameters = &parameters_.at(flight.version);
   call.statistics = statistics_head_;
   call.received = std::move(gradients);
   call.step = step_id(batch, micro);
-  call.parameter_gradients = micro == 0 ? gradients_ : micro_gradients_;
+  if (!steps_by_layer()) call.parameter_gradients = micro == 0 ? gradients_ : micro_gradients_;
   call.slot = std::move(flight.slot);
+  if (steps_by_layer()) {
+    unfinished_ = std::move(call);
+    return {};
+  }
   std::vector<ConstBufferPtr> sent = executor_->backward(call);
   unfinished_ = std::move(call);
   unfinished_micro_ = micro;
@@ -160,7 +176,7 @@ std::vector<ConstBufferPtr> RangeTrainer::backward(int64_t batch, int micro,
 }
 
 void RangeTrainer::finish_backward() {
-  if (!unfinished_) return;
+  if (!unfinished_ || steps_by_layer()) return;
   executor_->finish_backward(std::move(*unfinished_));
   unfinished_.reset();
   if (unfinished_micro_ == 0) return;
@@ -172,53 +188,78 @@ void RangeTrainer::finish_backward() {
   }
 }
 
-// The bytes are whatever was there.
-BufferPtr RangeTrainer::take_parameters(size_t local) {
+namespace {
+
+// Nobody but the owner of `buffer` holds it. The copy reads the count as its atomic increment does:
+// what other threads did before they let go has happened.
+bool is_sole_owner(const ConstBufferPtr& buffer) {
+  const ConstBufferPtr probe = buffer;  // NOLINT(performance-unnecessary-copy-initialization)
+  return probe.use_count() == 2;
+}
+
+}  // namespace
+
+// Where a layer's next version goes; the bytes are whatever was there.
+BufferPtr RangeTrainer::take_parameters(size_t local, bool overwrites, const ConstBufferPtr& old) {
+  if (overwrites && is_sole_owner(old)) return std::const_pointer_cast<Buffer>(old);
   if (spare_parameters_[local] != nullptr) return std::move(spare_parameters_[local]);
-  return make_buffer(layout(local).parameter_bytes());
+  return make_buffer(layout(local).snapshot_bytes());
 }
 
 void RangeTrainer::recycle(const LayerBuffers& parameters) {
   for (size_t local = 0; local < parameters.size(); ++local) {
-    const ConstBufferPtr& buffer = parameters[local];
-    const auto bytes = static_cast<size_t>(layout(local).parameter_bytes());
-    // A state that was loaded may be shared. No other thread ever sees a version.
-    if (buffer == nullptr || buffer.use_count() != 1 || buffer->size() != bytes) continue;
-    spare_parameters_[local] = std::const_pointer_cast<Buffer>(buffer);
+    // A snapshot of it may be on its way.
+    if (!is_sole_owner(parameters[local])) continue;
+    spare_parameters_[local] = std::const_pointer_cast<Buffer>(parameters[local]);
   }
 }
 
-void RangeTrainer::step(int64_t batch, int64_t mean_from) {
+// `own` holds the batch's own parameters, which come last.
+void RangeTrainer::mean_of_versions(size_t local, int64_t first, int64_t batch, float* own) const {
+  const int64_t count = layout(local).parameter_count;
+  const float* oldest = parameters_.at(first)[local]->floats();
+  std::vector<float> sum(oldest, oldest + count);
+  for (int64_t version = first + 1; version <= batch; ++version) {
+    const float* part = version == batch ? own : parameters_.at(version)[local]->floats();
+    for (int64_t k = 0; k < count; ++k) sum[static_cast<size_t>(k)] += part[k];
+  }
+  const auto versions = static_cast<float>(batch - first + 1);
+  for (int64_t k = 0; k < count; ++k) own[k] = sum[static_cast<size_t>(k)] / versions;
+}
+
+void RangeTrainer::step(int64_t batch, int64_t mean_from, const Kept& kept) {
   finish_backward();
   const LayerBuffers& old = parameters_.at(batch - 1);
+  const LayerBuffers& statistics = statistics_.at(batch);
+  const bool overwrites =
+      batch - 1 < kept.oldest && kept.cuts.count(batch - 1) == 0 && mean_from == batch;
   LayerBuffers next(old.size());
-  for (size_t i = 0; i < old.size(); ++i) {
+  const auto step_layer = [&](size_t i, const float* gradient) {
     const int64_t count = layout(i).parameter_count;
-    if (count == 0) {
-      next[i] = old[i];
-      continue;
-    }
-    BufferPtr made = take_parameters(i);
+    const BufferPtr made = take_parameters(i, overwrites, old[i]);
     const bool has_state = layout(i).slot_count > 0;
-    optimizer_step(options_.optimizer, count, old[i]->floats(), gradients_[i]->floats(),
+    optimizer_step(options_.optimizer, count, old[i]->floats(), gradient,
                    has_state ? old[i]->floats() + count : nullptr, made->floats(),
                    has_state ? made->floats() + count : nullptr, pool_);
-    if (mean_from < batch) {
-      // The batch's own version comes last; it stands in `made`.
-      std::vector<float> sum(parameters_.at(mean_from)[i]->floats(),
-                             parameters_.at(mean_from)[i]->floats() + count);
-      for (int64_t version = mean_from + 1; version <= batch; ++version) {
-        const float* part =
-            version == batch ? made->floats() : parameters_.at(version)[i]->floats();
-        for (int64_t k = 0; k < count; ++k) sum[static_cast<size_t>(k)] += part[k];
-      }
-      const auto versions = static_cast<float>(batch - mean_from + 1);
-      for (int64_t k = 0; k < count; ++k)
-        made->floats()[k] = sum[static_cast<size_t>(k)] / versions;
-    }
-    next[i] = std::move(made);
+    if (mean_from < batch) mean_of_versions(i, mean_from, batch, made->floats());
+    std::memcpy(made->data() + layout(i).parameter_bytes(), statistics[i]->data(),
+                statistics[i]->size());
+    next[i] = made;
+  };
+  if (steps_by_layer()) {
+    FT_CHECK(unfinished_.has_value());
+    unfinished_->finished = step_layer;
+    executor_->backward(*unfinished_);
+    executor_->finish_backward(std::move(*unfinished_));
+    unfinished_.reset();
+  }
+  for (size_t i = 0; i < next.size(); ++i) {
+    if (next[i] != nullptr) continue;  // stepped by now
+    step_layer(i, gradients_.empty() ? nullptr : gradients_[i]->floats());
   }
   parameters_[batch] = std::move(next);
+  if (overwrites) parameters_.erase(batch - 1);
+  retain(kept);
 }
 
 Result<RangeTrainer::EvaluationResult> RangeTrainer::evaluate(int64_t version,
@@ -226,6 +267,8 @@ Result<RangeTrainer::EvaluationResult> RangeTrainer::evaluate(int64_t version,
                                                               const ConstBufferPtr& labels,
                                                               int64_t rows) {
   FT_CHECK(parameters_.count(version) != 0 && statistics_.count(version) != 0);
+  FT_CHECK(!(steps_by_layer() && unfinished_));
+  FT_CHECK(!options_.one_in_flight || flights_.empty());
   finish_backward();
   EvaluationResult result;
   result.outputs =
@@ -245,10 +288,28 @@ LayerState RangeTrainer::state(int layer, int64_t version) const {
   return {parameters_.at(version)[local], statistics_.at(version)[local]};
 }
 
-void RangeTrainer::retain(int64_t oldest, const std::set<int64_t>& cuts) {
+int64_t RangeTrainer::held_bytes() const {
+  std::set<const Buffer*> buffers;
+  int64_t total = executor_->held_bytes();
+  const auto add = [&](const ConstBufferPtr& buffer) {
+    if (buffer == nullptr || !buffers.insert(buffer.get()).second) return;
+    total += static_cast<int64_t>(buffer->size());
+  };
+  for (const auto& [version, layers] : parameters_)
+    std::for_each(layers.begin(), layers.end(), add);
+  for (const auto& [version, layers] : statistics_)
+    std::for_each(layers.begin(), layers.end(), add);
+  for (const auto* list : {&spare_parameters_, &gradients_, &micro_gradients_}) {
+    std::for_each(list->begin(), list->end(), add);
+  }
+  for (const auto& [key, flight] : flights_) add(flight.slot.stash);
+  return total;
+}
+
+void RangeTrainer::retain(const Kept& kept) {
   const auto drop = [&](std::map<int64_t, LayerBuffers>* versions, const auto& last_look) {
-    for (auto it = versions->begin(); it != versions->end() && it->first < oldest;) {
-      if (cuts.count(it->first) != 0) {
+    for (auto it = versions->begin(); it != versions->end() && it->first < kept.oldest;) {
+      if (kept.cuts.count(it->first) != 0) {
         ++it;
         continue;
       }

@@ -29,7 +29,17 @@ struct TrainerOptions {
   // backward returns before the gradients of parameters are there, as far as they can wait:
   // finish_backward computes them. For stages that others wait for.
   bool defers_gradients = false;
+  // Every micro-batch's backward comes right after its forward: they need one block of memory where
+  // several in flight need one each. Of the last stage, and of one alone.
+  bool one_in_flight = false;
+  // step computes the gradients, layer by layer, and backward computes nothing: no more than one
+  // layer's gradients are ever there. For a first range with one micro-batch to a batch, where
+  // nobody waits for backward; without effect elsewhere.
+  bool steps_by_layer = false;
 };
+
+// How the executor of that range computes gradients.
+BackwardOptions backward_options(const TrainerOptions& options, LayerRange range);
 
 class RangeTrainer {
  public:
@@ -53,6 +63,9 @@ class RangeTrainer {
   Result<ForwardResult> forward(int64_t batch, int micro, int64_t version,
                                 std::vector<ConstBufferPtr> inputs, const ConstBufferPtr& labels);
 
+  // Whether TrainerOptions::steps_by_layer has its effect.
+  bool steps_by_layer() const { return executor_->train().steps_by_layer; }
+
   // Backward of the oldest micro-batch that has none yet; `received` is empty on the last range.
   // Returns the gradients to send. REQUIRES: forward of (batch, micro) ran.
   std::vector<ConstBufferPtr> backward(int64_t batch, int micro,
@@ -62,9 +75,15 @@ class RangeTrainer {
   // too.
   void finish_backward();
 
+  // Which versions are still needed after a step; the others are dropped.
+  struct Kept {
+    int64_t oldest = 0;      // and all newer ones
+    std::set<int64_t> cuts;  // older ones
+  };
   // Version `batch` from version batch - 1 and the batch's gradients. With `mean_from` < batch its
   // parameters are then replaced by the mean of versions mean_from .. batch, added oldest first.
-  void step(int64_t batch, int64_t mean_from);
+  // A layer's version that is not kept, and that nobody else holds, is overwritten by the new one.
+  void step(int64_t batch, int64_t mean_from, const Kept& kept);
 
   struct EvaluationResult {
     std::vector<ConstBufferPtr> outputs;
@@ -76,8 +95,8 @@ class RangeTrainer {
   // REQUIRES: the version is held.
   LayerState state(int layer, int64_t version) const;
 
-  // Drops versions below `oldest` that are not in `cuts`.
-  void retain(int64_t oldest, const std::set<int64_t>& cuts);
+  // Versions, gradients, stashes, work space: what memory_plan.h foretells.
+  int64_t held_bytes() const;
 
   const RangeExecutor& executor() const { return *executor_; }
   RangeExecutor& executor() { return *executor_; }
@@ -98,8 +117,10 @@ class RangeTrainer {
   }
   StepId step_id(int64_t batch, int micro) const;
   std::vector<BufferPtr> next_statistics() const;
-  BufferPtr take_parameters(size_t local);
+  BufferPtr take_parameters(size_t local, bool overwrites, const ConstBufferPtr& old);
+  void mean_of_versions(size_t local, int64_t first, int64_t batch, float* own) const;
   void recycle(const LayerBuffers& parameters);
+  void retain(const Kept& kept);
   std::vector<BufferPtr> make_gradients() const;
   LossResult loss_of(const Buffer& output, const Buffer& labels, int64_t rows,
                      float* grad_output) const;
@@ -112,16 +133,16 @@ class RangeTrainer {
   std::vector<bool> moves_statistics_;  // by layer of the range: a forward pass changes them
   std::unique_ptr<RangeExecutor> executor_;
 
-  std::map<int64_t, LayerBuffers> parameters_;  // by version
+  std::map<int64_t, LayerBuffers> parameters_;  // by version: snapshots
   // Per layer, of a version that nobody has any more: the next one takes its place, which spares
   // the system new pages in every step.
   std::vector<BufferPtr> spare_parameters_;
   std::map<int64_t, LayerBuffers> statistics_;  // by version
   LayerBuffers statistics_head_;                // after the latest forward pass
   std::map<std::pair<int64_t, int>, Flight> flights_;
-  std::optional<RangeExecutor::Backward> unfinished_;
+  std::optional<RangeExecutor::Backward> unfinished_;  // or not even begun, when stepping by layer
   int unfinished_micro_ = 0;
-  std::vector<BufferPtr> gradients_;        // the batch's sum so far
+  std::vector<BufferPtr> gradients_;        // the batch's sum so far; none when stepping by layer
   std::vector<BufferPtr> micro_gradients_;  // of one micro-batch; unused when there is one only
 };
 

@@ -21,8 +21,8 @@ int32_t position_of(const std::vector<T>& list, T item) {
 }  // namespace
 
 StoragePlan::StoragePlan(const Model& model, const std::vector<LayerLayout>& layouts,
-                         RangeProgram* program)
-    : model_(model), layouts_(layouts), program_(*program) {
+                         bool has_stash, RangeProgram* program)
+    : model_(model), layouts_(layouts), has_stash_(has_stash), program_(*program) {
   const LayerRange range = program_.range;
   node_first_ = model.layers[static_cast<size_t>(range.first)].node_first;
   node_count_ = model.layers[static_cast<size_t>(range.last - 1)].node_last - node_first_;
@@ -83,6 +83,16 @@ Location StoragePlan::work(int64_t bytes, int first, int last) {
   return {Region::kWork, static_cast<int32_t>(work_.size()) - 1, 0};
 }
 
+// For backward, from forward's step `first` on. Without a stash backward must say until when
+// (extend_work).
+Location StoragePlan::stash(int64_t bytes, int first, int last) {
+  program_.kept_bytes += aligned(bytes);
+  if (!has_stash_) return work(bytes, first, last);
+  const Location location = {Region::kStash, 0, program_.stash_bytes};
+  program_.stash_bytes += aligned(bytes);
+  return location;
+}
+
 void StoragePlan::extend_work(const Location& location, int step) {
   if (location.region != Region::kWork) return;
   WorkBlock& block = work_[static_cast<size_t>(location.index)];
@@ -94,7 +104,6 @@ void StoragePlan::start_group(ValueId id, Region region, Location location) {
   fresh.region = region;
   fresh.location = location;
   fresh.bytes = model_.value(id).type.bytes();
-  fresh.writer = id;
   group_[static_cast<size_t>(id)] = static_cast<int32_t>(groups_.size());
   groups_.push_back(fresh);
   group_first_.push_back(0);
@@ -153,20 +162,54 @@ void StoragePlan::group_node(int local) {
     const bool shares = i == 0 && (plan(local).is_view || may_write_in_place(local));
     if (shares) {
       group_[static_cast<size_t>(id)] = group_of(n.inputs[0]);
-      group(id).writer = id;
     } else {
       start_group(id, Region::kNone, {});
       group_first_.back() = local;
     }
     Group& target = group(id);
+    if (!plan(local).is_view) target.writers.push_back(local);
     target.last_use = std::max({target.last_use, local, last_consumer_[static_cast<size_t>(id)]});
     target.saved = target.saved || value_saved_[static_cast<size_t>(id)];
     target.crosses = target.crosses || is_output(id);
   }
 }
 
+// All that wrote it can do so again, from what is there in backward anyway: messages, states, and
+// values that are kept.
+bool StoragePlan::may_recompute(int32_t index) const {
+  for (const int local : groups_[static_cast<size_t>(index)].writers) {
+    if (!plan(local).recomputes) return false;
+    for (const ValueId id : node(local).inputs) {
+      if (id == kNoValue || group_of(id) == index) continue;
+      const Group& source = group(id);
+      if (source.region == Region::kWork && !source.kept) return false;
+    }
+  }
+  return true;
+}
+
+std::vector<ForwardStep> StoragePlan::recompute(ValueId id, const Location& target, int step) {
+  std::vector<ForwardStep> steps;
+  for (const int local : group(id).writers) {
+    const KernelPlan& kernel_plan = plan(local);
+    ForwardStep again;
+    again.kernel = kernel_plan.kernel.get();
+    again.node = local;
+    for (const ValueId input : node(local).inputs) {
+      const bool same = input != kNoValue && group_of(input) == group_of(id);
+      again.inputs.push_back(same ? target : location(input));
+      extend_work(again.inputs.back(), step);
+    }
+    again.outputs = {target};
+    again.stash = stash_of(local);
+    again.workspace = work(kernel_plan.forward_workspace_bytes, step, step);
+    steps.push_back(std::move(again));
+  }
+  return steps;
+}
+
 // Groups that are not somewhere already: crossing ones get a Buffer, saved ones the stash, the rest
-// work.
+// work. In order of writing, so that what a group is made of is placed before it.
 void StoragePlan::place_groups() {
   for (size_t i = 0; i < groups_.size(); ++i) {
     Group& target = groups_[i];
@@ -178,10 +221,11 @@ void StoragePlan::place_groups() {
     }
     if (output >= 0) {
       target.location = {Region::kOutput, output, 0};
-    } else if (target.saved) {
-      target.location = {Region::kStash, 0, program_.stash_bytes};
-      program_.stash_bytes += aligned(target.bytes);
+    } else if (target.saved && !may_recompute(static_cast<int32_t>(i))) {
+      target.kept = true;
+      target.location = stash(target.bytes, group_first_[i], target.last_use);
     } else {
+      target.recomputed = target.saved;
       target.location = work(target.bytes, group_first_[i], target.last_use);
     }
     target.region = target.location.region;
@@ -221,8 +265,7 @@ void StoragePlan::plan_forward() {
     for (const ValueId id : node(local).outputs) step.outputs.push_back(location(id));
     step.workspace = work(kernel_plan.forward_workspace_bytes, local, local);
     if (kernel_plan.stash_bytes > 0 && program_.mode == Mode::kTrain) {
-      step.stash = {Region::kStash, 0, program_.stash_bytes};
-      program_.stash_bytes += aligned(kernel_plan.stash_bytes);
+      step.stash = stash(kernel_plan.stash_bytes, local, local);
     } else if (kernel_plan.stash_bytes > 0) {
       step.stash = work(kernel_plan.stash_bytes, local, local);
     }
@@ -246,7 +289,7 @@ void StoragePlan::plan_forward() {
 
 void StoragePlan::resolve(Location* location, const ArenaPlanner& arena) const {
   if (location->region == Region::kWork) {
-    location->offset = arena.offset(location->index);
+    location->offset += arena.offset(location->index);
     location->index = 0;
   }
 }
@@ -265,14 +308,16 @@ void StoragePlan::place_work() {
       resolve(&copy.target, arena);
     }
   };
-  for (ForwardStep& step : program_.forward) {
+  const auto resolve_forward = [&](ForwardStep& step) {
     resolve_all(step.inputs);
     resolve_all(step.outputs);
     resolve(&step.stash, arena);
     resolve(&step.workspace, arena);
-  }
+  };
+  for (ForwardStep& step : program_.forward) resolve_forward(step);
   resolve_copies(program_.forward_copies);
   const auto resolve_backward = [&](BackwardStep& step) {
+    for (ForwardStep& again : step.recomputes) resolve_forward(again);
     resolve_all(step.inputs);
     resolve_all(step.outputs);
     resolve_all(step.grad_outputs);
@@ -280,6 +325,7 @@ void StoragePlan::place_work() {
     resolve(&step.stash, arena);
     resolve(&step.workspace, arena);
     resolve_copies(step.copies);
+    for (LayerGradient& gradient : step.finished) resolve(&gradient.location, arena);
     for (AddStep& addition : step.additions) {
       resolve(&addition.a, arena);
       resolve(&addition.b, arena);

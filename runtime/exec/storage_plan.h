@@ -12,7 +12,9 @@ namespace ft {
 
 class StoragePlan {
  public:
-  StoragePlan(const Model& model, const std::vector<LayerLayout>& layouts, RangeProgram* program);
+  // `has_stash`: values that backward reads are kept apart from the work block.
+  StoragePlan(const Model& model, const std::vector<LayerLayout>& layouts, bool has_stash,
+              RangeProgram* program);
 
   // Makes every node's KernelPlan. Errors: kInvalid, naming the node.
   Status make_kernels();
@@ -28,6 +30,15 @@ class StoragePlan {
 
   // Where a value is during forward and, if it was saved, backward.
   Location location(ValueId id) const;
+  // Whether the value is not kept for backward, but made again then.
+  bool is_recomputed(ValueId id) const {
+    return id != kNoValue && group_of(id) >= 0 && group(id).recomputed;
+  }
+  // Steps that make it again in `target`, at `step` of the timeline. REQUIRES: is_recomputed(id).
+  std::vector<ForwardStep> recompute(ValueId id, const Location& target, int step);
+  const LayerLayout& layout(int local_layer) const {
+    return layouts_[static_cast<size_t>(program_.range.first + local_layer)];
+  }
   // Of a state value in its layer's buffer; `region` says in which buffer.
   Location state_location(ValueId id, Region region) const;
   // Where node `local` keeps its private stash.
@@ -46,8 +57,10 @@ class StoragePlan {
     int64_t bytes = 0;
     int last_use = 0;  // local forward step
     bool saved = false;
-    bool crosses = false;       // holds a value of program.outputs
-    ValueId writer = kNoValue;  // the value whose bytes the group holds in the end
+    bool crosses = false;      // holds a value of program.outputs
+    bool recomputed = false;   // saved, but made again in backward
+    bool kept = false;         // there in backward, as forward left it
+    std::vector<int> writers;  // local nodes whose kernels write it, in order
   };
   struct WorkBlock {
     int64_t bytes;
@@ -59,15 +72,18 @@ class StoragePlan {
   Group& group(ValueId id) { return groups_[static_cast<size_t>(group_of(id))]; }
   const Group& group(ValueId id) const { return groups_[static_cast<size_t>(group_of(id))]; }
   bool is_output(ValueId id) const;
+  Location stash(int64_t bytes, int first, int last);
   void start_group(ValueId id, Region region, Location location);
   void group_node(int local);
   bool may_write_in_place(int local) const;
   void note_uses();
+  bool may_recompute(int32_t index) const;
   void place_groups();
   void resolve(Location* location, const ArenaPlanner& arena) const;
 
   const Model& model_;
   const std::vector<LayerLayout>& layouts_;
+  const bool has_stash_;
   RangeProgram& program_;
   int node_first_ = 0;
   int node_count_ = 0;
@@ -81,6 +97,7 @@ class StoragePlan {
 };
 
 // The backward half: fills program->backward from the forward storage. REQUIRES: plan_forward ran.
-void plan_backward(const Model& model, bool defers, StoragePlan* storage, RangeProgram* program);
+void plan_backward(const Model& model, const BackwardOptions& options, StoragePlan* storage,
+                   RangeProgram* program);
 
 }  // namespace ft

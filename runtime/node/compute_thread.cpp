@@ -5,6 +5,7 @@
 
 #include "onnx_import/import.h"
 #include "runtime/base/digest.h"
+#include "runtime/base/file.h"
 #include "runtime/exec/cpu_probe.h"
 #include "runtime/exec/layer_timer.h"
 #include "runtime/pipeline/schedule.h"
@@ -38,12 +39,10 @@ int64_t label_row_bytes(const net::Training& training, const Model& model) {
   return model.value(model.output).type.bytes() / model.batch;
 }
 
-Result<std::shared_ptr<const Model>> import_for(const net::Training& training,
-                                                const Buffer& model_file) {
+Result<Model> import_for(const net::Training& training, const Buffer& model_file) {
   ImportOptions options;
   options.batch = training.batch_size() / micro_count(training);
-  FT_ASSIGN_OR_RETURN(Model model, import_model(model_file.bytes(), options));
-  return std::shared_ptr<const Model>(std::make_shared<Model>(std::move(model)));
+  return import_model(model_file.bytes(), options);
 }
 
 ComputeThread::ComputeThread(const ComputeOptions& options, Mailbox<TaskResult>* results)
@@ -113,15 +112,15 @@ void ComputeThread::run(const Task& task, TaskResult* result) {
       result->tensors = trainer_->backward(task.batch, task.micro, task.tensors);
       break;
     case TaskKind::kStep:
-      trainer_->step(task.batch, task.mean_from);
-      trainer_->retain(task.retain_oldest,
-                       std::set<int64_t>(task.retain_cuts.begin(), task.retain_cuts.end()));
+      trainer_->step(
+          task.batch, task.mean_from,
+          {task.retain_oldest, std::set(task.retain_cuts.begin(), task.retain_cuts.end())});
       break;
     case TaskKind::kEvaluate:
       result->status = evaluate(task, result);
       break;
     case TaskKind::kSnapshot:
-      result->tensors = {to_snapshot(trainer_->state(task.layer, task.version))};
+      result->tensors = {trainer_->state(task.layer, task.version).snapshot};
       break;
     case TaskKind::kMeasure:
       result->status = measure(task, result);
@@ -129,25 +128,60 @@ void ComputeThread::run(const Task& task, TaskResult* result) {
   }
 }
 
-// Imports the file unless that was done, for batches of this size.
-Status ComputeThread::use_model(const Task& task) {
+// The model file's contents, with the weights.
+Result<std::unique_ptr<Model>> ComputeThread::import(const Task& task) {
+  if (task.model != nullptr) options_.model_file = task.model;
+  ConstBufferPtr file = options_.model_file;
+  if (file == nullptr) {
+    FT_ASSIGN_OR_RETURN(file, read_file(options_.model_path));
+  }
+  const std::string& wanted = task.assign.model_sha256();
+  const Sha256 digest = sha256(file->bytes());
+  if (std::string(digest.begin(), digest.end()) != wanted) {
+    return refused_error("the model file received has another SHA-256 than announced");
+  }
+  FT_ASSIGN_OR_RETURN(Model model, import_for(task.assign.training(), *file));
+  return std::make_unique<Model>(std::move(model));
+}
+
+// Imports the file unless that was done, for batches of this size. `imported` is then the model
+// with its weights; the one that stays has none.
+Status ComputeThread::use_model(const Task& task, std::unique_ptr<Model>* imported) {
   const net::Training& training = task.assign.training();
   const std::string& wanted = task.assign.model_sha256();
   const int64_t rows = training.batch_size() / micro_count(training);
   if (model_ != nullptr && imported_ == wanted && model_->batch == rows) return Status();
-  if (task.model != nullptr) options_.model_file = task.model;
-  FT_CHECK(options_.model_file != nullptr);
-  const Sha256 digest = sha256(options_.model_file->bytes());
-  if (std::string(digest.begin(), digest.end()) != wanted) {
-    return refused_error("the model file received has another SHA-256 than announced");
-  }
-  FT_ASSIGN_OR_RETURN(model_, import_for(training, *options_.model_file));
+  FT_ASSIGN_OR_RETURN(*imported, import(task));
+  model_ = without_weights(**imported);
   imported_ = wanted;
   return Status();
 }
 
+// Of the trainer's layers: the snapshots that came with the task, else the file's weights.
+Result<std::vector<LayerState>> ComputeThread::states_of(const Task& task,
+                                                         std::unique_ptr<Model> imported) {
+  const int first = task.assign.stages(task.stage).range().first();
+  std::vector<LayerState> states;
+  for (size_t i = 0; i < task.snapshots.size(); ++i) {
+    const int layer = first + static_cast<int>(i);
+    const LayerLayout& layout = trainer_->layouts()[static_cast<size_t>(layer)];
+    if (task.snapshots[i] == nullptr) {
+      if (imported == nullptr) {
+        FT_ASSIGN_OR_RETURN(imported, import(task));
+      }
+      states.push_back(initial_state(*imported, layer, layout));
+      drop_weights(imported.get(), layer);
+    } else {
+      FT_ASSIGN_OR_RETURN(LayerState state, from_snapshot(layout, task.snapshots[i]));
+      states.push_back(std::move(state));
+    }
+  }
+  return states;
+}
+
 Status ComputeThread::configure(const Task& task, TaskResult* result) {
-  FT_RETURN_IF_ERROR(use_model(task));
+  std::unique_ptr<Model> imported;
+  FT_RETURN_IF_ERROR(use_model(task, &imported));
   const net::LayerRange& range = task.assign.stages(task.stage).range();
   if (range.last() > model_->layer_count()) {
     return refused_error("layers [%d, %d) assigned, but the model has %d", range.first(),
@@ -156,20 +190,14 @@ Status ComputeThread::configure(const Task& task, TaskResult* result) {
   trainer_.reset();  // its memory first
   TrainerOptions options = trainer_options(task.assign.training());
   // The stage before waits for gradients. What that takes of memory is in no plan.
+  const StagePlace place{task.stage, task.assign.stages_size(), task.version};
+  options.one_in_flight = in_flight_max(place) == 1;
+  options.steps_by_layer = task.stage == 0;
   options.defers_gradients = task.stage > 0 && !options_.memory_limited;
   FT_ASSIGN_OR_RETURN(
       trainer_, RangeTrainer::create(model_, {range.first(), range.last()}, options, pool_.get()));
-  std::vector<LayerState> states;
-  for (int layer = range.first(); layer < range.last(); ++layer) {
-    const LayerLayout& layout = trainer_->layouts()[static_cast<size_t>(layer)];
-    const ConstBufferPtr& snapshot = task.snapshots.at(static_cast<size_t>(layer - range.first()));
-    if (snapshot == nullptr) {
-      states.push_back(initial_state(*model_, layer, layout));
-    } else {
-      FT_ASSIGN_OR_RETURN(LayerState state, from_snapshot(layout, *snapshot));
-      states.push_back(std::move(state));
-    }
-  }
+  FT_CHECK(static_cast<int>(task.snapshots.size()) == range.last() - range.first());
+  FT_ASSIGN_OR_RETURN(const std::vector<LayerState> states, states_of(task, std::move(imported)));
   trainer_->load(task.version, states);
   label_row_bytes_ = label_row_bytes(task.assign.training(), *model_);
   const RangeProgram& program = trainer_->executor().train();
@@ -200,7 +228,8 @@ Status ComputeThread::measure(const Task& task, TaskResult* result) {
     result->wall_us = probe.wall_us;
     return Status();
   }
-  FT_RETURN_IF_ERROR(use_model(task));
+  std::unique_ptr<Model> imported;
+  FT_RETURN_IF_ERROR(use_model(task, &imported));
   result->layers = model_->layer_count();
   if (task.layer >= model_->layer_count()) return refused_error("no layer %d", task.layer);
   FT_ASSIGN_OR_RETURN(

@@ -17,6 +17,7 @@ struct ComputeOptions {
   int threads = 1;
   Slowdown slowdown;          // after each task sleep (slowdown - 1) times its CPU time
   ConstBufferPtr model_file;  // null until central has sent it
+  std::string model_path;     // where the file is when nobody keeps it in memory
   bool memory_limited = false;
 };
 
@@ -35,7 +36,9 @@ class ComputeThread {
   TimeUs cpu_now_us() const;
   void sleep_for(TimeUs cpu_us);
   void run(const Task& task, TaskResult* result);
-  Status use_model(const Task& task);
+  Status use_model(const Task& task, std::unique_ptr<Model>* imported);
+  Result<std::unique_ptr<Model>> import(const Task& task);
+  Result<std::vector<LayerState>> states_of(const Task& task, std::unique_ptr<Model> imported);
   Status configure(const Task& task, TaskResult* result);
   Status measure(const Task& task, TaskResult* result);
   Status forward(const Task& task, TaskResult* result);
@@ -45,8 +48,8 @@ class ComputeThread {
   Mailbox<TaskResult>& results_;
   Mailbox<Task> tasks_;
   std::unique_ptr<ThreadPool> pool_;
-  std::shared_ptr<const Model> model_;
-  std::string imported_;  // the SHA-256 of model_'s file
+  std::shared_ptr<const Model> model_;  // without weights
+  std::string imported_;                // the SHA-256 of model_'s file
   std::unique_ptr<RangeTrainer> trainer_;
   int64_t label_row_bytes_ = 8;
   std::thread thread_;  // last: it uses the others
@@ -59,7 +62,6 @@ TrainerOptions trainer_options(const net::Training& training);
 int64_t label_row_bytes(const net::Training& training, const Model& model);
 
 // The model bound to the rows of one micro-batch. Errors: kInvalid.
-Result<std::shared_ptr<const Model>> import_for(const net::Training& training,
-                                                const Buffer& model_file);
+Result<Model> import_for(const net::Training& training, const Buffer& model_file);
 
 }  // namespace ft

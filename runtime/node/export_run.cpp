@@ -33,7 +33,7 @@ Status export_run(const Options& options) {
     layouts.push_back(layer_layout(*model, layer, optimizer));
     FT_ASSIGN_OR_RETURN(
         LayerState state,
-        from_snapshot(layouts.back(), *checkpoint.snapshots[static_cast<size_t>(layer)]));
+        from_snapshot(layouts.back(), checkpoint.snapshots[static_cast<size_t>(layer)]));
     states.push_back(std::move(state));
   }
   FT_ASSIGN_OR_RETURN(

@@ -8,6 +8,7 @@
 #include "onnx_import/import.h"
 #include "onnx_import/report.h"
 #include "runtime/base/file.h"
+#include "runtime/exec/memory_plan.h"
 #include "runtime/node/commands.h"
 #include "runtime/node/measure_model.h"
 
@@ -35,12 +36,35 @@ Status add_measured(const std::shared_ptr<const Model>& model, const Options& op
   return Status();
 }
 
+Status add_memory(const Model& model, const Options& options, ModelReport* report) {
+  TrainerOptions trainer;
+  trainer.optimizer = options.optimizer;
+  trainer.micro_batches = options.sync ? options.micro_batches : 1;
+  trainer.batch_size = model.batch * trainer.micro_batches;
+  trainer.steps_by_layer = trainer.one_in_flight = true;
+  FT_ASSIGN_OR_RETURN(const MemoryPlan plan, plan_memory(model, {0, model.layer_count()}, trainer));
+  report->memory = {
+      {"parameter_bytes", "parameters", plan.parameter_bytes},
+      {"optimizer_bytes", "the optimizer's state", plan.optimizer_bytes},
+      {"statistic_bytes", "running statistics", plan.statistic_bytes},
+      {"gradient_bytes", "gradients of parameters, besides the work space", plan.gradient_bytes},
+      {"work_bytes", "work space", plan.work_bytes},
+      {"kept_bytes", "  of it from forward to backward", plan.kept_bytes},
+      {"column_bytes", "  of it at most in one kernel, columns above all", plan.column_bytes},
+      {"batch_bytes", "samples of two batches, output and its gradient", plan.batch_bytes},
+      {"process_bytes", "the program itself", plan.process_bytes},
+      {"total_bytes", "in all", plan.total_bytes()},
+      {"cut_bytes", "more after a cut, until its checkpoint is replaced", plan.cut_bytes}};
+  return Status();
+}
+
 }  // namespace
 
 Status inspect(const Options& options) {
   FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(options.model));
   ImportOptions import_options;
   import_options.batch = options.batch_size;
+  if (options.memory && options.sync) import_options.batch /= options.micro_batches;
   std::vector<ImportProblem> problems;
   Result<Model> model = import_model(file->bytes(), import_options, &problems);
   // A file that is no model at all has nothing to report.
@@ -50,6 +74,7 @@ Status inspect(const Options& options) {
   ModelReport report;
   if (model.ok()) report = make_report(*model);
   report.unsupported = problems;
+  if (model.ok() && options.memory) FT_RETURN_IF_ERROR(add_memory(*model, options, &report));
   if (model.ok() && options.measure) {
     FT_RETURN_IF_ERROR(
         add_measured(std::make_shared<const Model>(std::move(*model)), options, &report));

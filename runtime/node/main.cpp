@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <malloc.h>
 #include <new>
 
 #include "runtime/base/log.h"
@@ -63,9 +64,20 @@ void out_of_memory() {
   std::_Exit(1);
 }
 
+// The C library raises the size from which a block is given back to the system when it is freed, up
+// to 32 MiB, and then keeps holes of that size.
+constexpr int kReturnedBytesMin = 256 * 1024;
+
+void return_large_blocks() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, kReturnedBytesMin);
+#endif
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  return_large_blocks();
   std::set_new_handler(out_of_memory);
   // A run goes on when the reader of its output ends.
   std::signal(SIGPIPE, SIG_IGN);

@@ -167,7 +167,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       "Trains ONNX models on a handful of unequal devices, as a fault-tolerant pipeline.\n\n"
       "  ftrun MODEL.onnx --data SPEC [--role solo|central|stage|local] [options]\n"
       "  ftrun MODEL.onnx --role stage [--central ENDPOINT]\n"
-      "  ftrun inspect MODEL.onnx [--measure]    layers, parameters, FLOPs, bytes at each cut\n"
+      "  ftrun inspect MODEL.onnx [--memory]     layers, parameters, FLOPs, bytes at each cut\n"
       "  ftrun plan    MODEL.onnx --devices FILE who would run what, how fast, with what memory\n"
       "  ftrun eval    MODEL.onnx --data SPEC    loss and accuracy\n"
       "  ftrun export  RUN_DIR -o OUT.onnx       trained weights as an inference model\n"
@@ -222,7 +222,14 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       sub->add_flag("--json", o.json, "As one JSON object");
       sub->add_flag("--measure", o.measure, "And time and memory of each layer on this machine");
       add_board(sub, &o);
-      sub->add_option("--batch-size", o.batch_size, "Rows the byte counts are for");
+      sub->add_flag("--memory", o.memory, "And what training on one device takes of memory");
+      sub->add_option("--batch-size", o.batch_size, "Rows the byte counts are for")
+          ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+      sub->add_option("--schedule", t.schedule, "Of --memory: async or sync")
+          ->check(CLI::IsMember(Choices{"sync", "async"}));
+      sub->add_option("--micro-batches", o.micro_batches, "Of --memory with sync: parts of a batch")
+          ->check(CLI::Range(1, 4096));
+      sub->add_option("--momentum", o.optimizer.momentum, "SGD's momentum: costs memory");
       sub->add_option("--threads", o.threads, "Threads to measure with (all cores)")
           ->check(CLI::Range(1, kThreadsMax));
       break;

@@ -39,6 +39,7 @@ struct Options {
   std::string devices;
   bool json = false;
   bool measure = false;  // inspect
+  bool memory = false;   // inspect
   bool profile = false;
   std::string logits;  // eval: where to write them
 

@@ -99,8 +99,8 @@ class Oracle {
     }
     for (int s = 0; s < stages; ++s) {
       const StagePlace place{s, stages, resumed};
-      stages_[static_cast<size_t>(s)]->step(batch, mean_from(training_, place, batch));
-      stages_[static_cast<size_t>(s)]->retain(oldest_needed(training_, place, batch), {});
+      stages_[static_cast<size_t>(s)]->step(batch, mean_from(training_, place, batch),
+                                            {oldest_needed(training_, place, batch), {}});
     }
     loss_ = loss_sum / static_cast<double>(training_.batch_size());
     return Status();

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <ctime>
 #include <filesystem>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <thread>
 #include <unistd.h>
@@ -95,6 +96,13 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
   central.run = run;
   central.training = job.training;
   central.replicate_auto = job.replicate_auto;
+  // One device alone has nobody to hold replicas: a cut that does not become a checkpoint would
+  // only keep a version in memory.
+  if (options.role == Role::kSolo && !job.replicate_auto) {
+    central.training.set_replicate_every(job.training.replicate_every() *
+                                         job.training.global_every());
+    central.training.set_global_every(1);
+  }
   RunId discarded{};
   if (from_hex(options.discard_run, discarded)) {
     central.discard_run = std::string(discarded.begin(), discarded.end());
@@ -108,7 +116,8 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
   }
   central.model_input = job.model->input;
   central.model_sha256 = std::string(job.model_sha.begin(), job.model_sha.end());
-  central.model = job.model_file;
+  // A run on one device alone has nobody who asks for the file.
+  central.model = job.model_file == nullptr ? make_buffer(0) : job.model_file;
   central.neighbour_takes_over = options.neighbour_takes_over;
   central.failure_timeout_us = options.failure_timeout_us;
   central.heartbeat_us = options.heartbeat_us;
@@ -152,7 +161,7 @@ Result<std::vector<ConstBufferPtr>> values_of(const TrainingJob& job,
   for (int layer = 0; layer < job.model->layer_count(); ++layer) {
     layouts.push_back(layer_layout(*job.model, layer, trainer.optimizer));
     FT_ASSIGN_OR_RETURN(LayerState state,
-                        from_snapshot(layouts.back(), *snapshots[static_cast<size_t>(layer)]));
+                        from_snapshot(layouts.back(), snapshots[static_cast<size_t>(layer)]));
     states.push_back(std::move(state));
   }
   return values_of_states(*job.model, layouts, states);
@@ -174,8 +183,9 @@ Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
   FT_RETURN_IF_ERROR(
       directory.with_remedy(write_checkpoint(directory.file("checkpoint.ftc"), checkpoint)));
   if (!options.export_path.empty()) {
+    FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(directory.file("model.onnx")));
     FT_ASSIGN_OR_RETURN(const std::vector<std::byte> exported,
-                        export_model(job.model_file->bytes(), *job.model, values));
+                        export_model(file->bytes(), *job.model, values));
     FT_RETURN_IF_ERROR(write_file_atomic(options.export_path, exported));
     info.exported = options.export_path;
   }
@@ -244,7 +254,11 @@ Status train_central(Options options) {
   if (options.resume && !options.run_dir.empty()) {
     FT_ASSIGN_OR_RETURN(directory, RunDirectory::resume(options.run_dir));
   }
-  FT_ASSIGN_OR_RETURN(const TrainingJob job, describe_job(&options, directory.get()));
+  FT_ASSIGN_OR_RETURN(TrainingJob job, describe_job(&options, directory.get()));
+  job.model = without_weights(*job.model);
+#ifdef __GLIBC__
+  ::malloc_trim(0);  // small tensors leave holes that nothing else fits
+#endif
   FT_RETURN_IF_ERROR(check_cuts(options, job));
   FT_RETURN_IF_ERROR(check_slowdowns(options));
   const bool local = options.role == Role::kLocal;
@@ -272,6 +286,7 @@ Status train_central(Options options) {
   }
   if (!options.resume) FT_RETURN_IF_ERROR(directory->write_run(job_to_json(job, run)));
   if (!found) FT_RETURN_IF_ERROR(directory->write_model(*job.model_file));
+  if (options.role == Role::kSolo) job.model_file.reset();
 
   Display display(options.progress);
   WakeFd interrupt;
@@ -323,10 +338,10 @@ Status train_central(Options options) {
   Reactor reactor(std::move(transport), self, &interrupt);
   reactor.add_central(std::move(parts));
   reactor.remember(resumed.progress);
-  reactor.add_stage(
-      own,
-      ComputeOptions{threads, slowdown_of(options, 0), job.model_file, options.memory_bytes > 0},
-      "");
+  reactor.add_stage(own,
+                    ComputeOptions{threads, slowdown_of(options, 0), job.model_file,
+                                   directory->file("model.onnx"), options.memory_bytes > 0},
+                    "");
   if (options.resume && !found) {
     log_info("no run in %s: going on with the one that the stages hold", options.run_dir.c_str());
   }
@@ -362,7 +377,7 @@ Status train_stage(const Options& options) {
   FT_RETURN_IF_ERROR(check_slowdowns(options));
   const PeerId self = random_u64() | 1;
   const int threads = thread_count(options, 1);
-  ComputeOptions compute{threads, slowdown_of(options, 0), nullptr, options.memory_bytes > 0};
+  ComputeOptions compute{threads, slowdown_of(options, 0), nullptr, "", options.memory_bytes > 0};
   StageOptions stage = stage_options(options, self, threads);
   if (!options.model.empty()) {
     FT_ASSIGN_OR_RETURN(compute.model_file, read_file(options.model));

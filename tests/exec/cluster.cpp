@@ -74,10 +74,7 @@ double Cluster::train(int64_t batch, const std::vector<ConstBufferPtr>& inputs,
       for (size_t i = 0; i < sent.size(); ++i) gradients[program.sent_gradients[i]] = sent[i];
     }
   }
-  for (auto& stage : stages_) {
-    stage->step(batch, batch);
-    stage->retain(batch, {});
-  }
+  for (auto& stage : stages_) stage->step(batch, batch, {batch, {}});
   return loss;
 }
 

@@ -239,9 +239,9 @@ bool allowed(const PlanRequest& request, const std::vector<int>& devices,
     int64_t work = 0;
     for (int i = ranges[s].first; i < ranges[s].last; ++i) {
       const LayerSize& layer = request.layers[static_cast<size_t>(i)];
-      const int64_t older = request.sync ? 1 : in_flight + 1;
-      bytes += layer.state_bytes + older * layer.parameter_bytes;  // versions
-      bytes += layer.parameter_bytes;                              // gradient
+      const int64_t older = request.sync || in_flight == 1 ? 0 : in_flight;
+      bytes += (1 + older) * layer.state_bytes;                              // versions
+      bytes += layer.parameter_bytes * (request.micro_batches > 1 ? 2 : 1);  // gradients
       bytes += in_flight * layer.stash_bytes;
       bytes += 3 * layer.state_bytes;  // snapshots
       work = std::max(work, layer.work_bytes);
