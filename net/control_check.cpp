@@ -180,6 +180,7 @@ void Checker::check(const net::StageInfo& info) {
   text(info.name(), kNameBytesMax, "StageInfo.name");
   text(info.control_endpoint(), kEndpointBytesMax, "StageInfo.control_endpoint");
   text(info.bulk_endpoint(), kEndpointBytesMax, "StageInfo.bulk_endpoint");
+  digest(info.public_key(), "StageInfo.public_key");
   range(info.range(), "StageInfo.range");
 }
 

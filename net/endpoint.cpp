@@ -1,6 +1,7 @@
 #include "net/endpoint.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
 
 namespace ft {
 namespace {
@@ -14,20 +15,34 @@ bool is_port(const std::string& text) {
   return digits && std::stoi(text) >= 1 && std::stoi(text) <= 65535;
 }
 
+bool is_host_character(char c) {
+  // ';' would be ZeroMQ's way to name a source address.
+  return c > ' ' && c < 0x7F && c != '/' && c != ';';
+}
+
 }  // namespace
 
-bool is_endpoint(const std::string& endpoint, bool any_port) {
-  if (!endpoint.starts_with(kScheme)) return false;
-  const size_t colon = endpoint.rfind(':');
-  if (colon <= kScheme.size()) return false;
-  // ';' would be ZeroMQ's way to name a source address.
+std::string endpoint_fault(const std::string& endpoint, bool any_port) {
+  const std::string form =
+      any_port ? "tcp://HOST:PORT, or tcp://HOST:* for a free port" : "tcp://HOST:PORT";
+  if (!endpoint.starts_with(kScheme)) return "must be " + form;
+  if (endpoint.rfind(':') < kScheme.size()) return "has no port; write " + form;
   const std::string host = host_of(endpoint);
-  if (!std::all_of(host.begin(), host.end(),
-                   [](char c) { return c > ' ' && c < 0x7F && c != '/' && c != ';'; })) {
-    return false;
+  if (host.empty()) return "has no host; write " + form;
+  if (!std::all_of(host.begin(), host.end(), is_host_character)) {
+    return "the host has a character that does not belong there; write " + form;
+  }
+  const bool bracketed = host.front() == '[' && host.back() == ']';
+  if (!bracketed && host.find_first_of(":[]") != std::string::npos) {
+    return "the host has a colon or a bracket; write " + form + ", an IPv6 address in brackets";
   }
   const std::string port = port_of(endpoint);
-  return is_port(port) || (any_port && port == "*");
+  if (is_port(port) || (any_port && (port == "*" || port == "0"))) return "";
+  return "the port must be a number from 1 to 65535; write " + form;
+}
+
+bool is_endpoint(const std::string& endpoint, bool any_port) {
+  return endpoint_fault(endpoint, any_port).empty();
 }
 
 std::string host_of(const std::string& endpoint) {
@@ -40,6 +55,14 @@ std::string port_of(const std::string& endpoint) {
 
 std::string make_endpoint(const std::string& host, const std::string& port) {
   return kScheme + host + ":" + port;
+}
+
+bool is_loopback(const std::string& endpoint) {
+  const std::string host = host_of(endpoint);
+  in_addr address{};
+  const bool is_address = ::inet_pton(AF_INET, host.c_str(), &address) == 1;
+  return host == "localhost" || host == "[::1]" ||
+         (is_address && (ntohl(address.s_addr) >> 24) == 127);
 }
 
 }  // namespace ft

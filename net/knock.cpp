@@ -5,10 +5,11 @@
 namespace ft {
 
 Status Knock::send(Sockets* sockets, const OutboxOptions& options, const net::Control& message) {
-  if (outbox_ == nullptr || endpoint_ != options.endpoint) {
+  if (outbox_ == nullptr || endpoint_ != options.endpoint || server_ != options.server) {
     outbox_.reset();
     FT_ASSIGN_OR_RETURN(outbox_, sockets->connect(options));
     endpoint_ = options.endpoint;
+    server_ = options.server;
   }
   frame_ = Frame{encode_control(message)};
   pump();

@@ -18,16 +18,18 @@ class Knock {
  public:
   explicit Knock(TrafficCounts* traffic) : traffic_(traffic) {}
 
-  // Another endpoint than the last one closes the old outbox. Errors: kInvalid, a malformed
+  // Another endpoint or key than the last one closes the old outbox. Errors: kInvalid, a malformed
   // endpoint.
   Status send(Sockets* sockets, const OutboxOptions& options, const net::Control& message);
   void pump();
   // Null before the first send().
   Outbox* outbox() const { return outbox_.get(); }
+  const std::string& endpoint() const { return endpoint_; }
 
  private:
   TrafficCounts* traffic_;
   std::string endpoint_;
+  PublicKey server_{};
   std::unique_ptr<Outbox> outbox_;
   std::optional<Frame> frame_;
 };

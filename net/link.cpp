@@ -11,13 +11,17 @@ constexpr Channel kChannels[] = {Channel::kControl, Channel::kBulk};
 }  // namespace
 
 Status Link::connect(Sockets* sockets, PeerId self, const std::string& control_endpoint,
-                     const std::string& bulk_endpoint) {
-  if (endpoints_[0] == control_endpoint && endpoints_[1] == bulk_endpoint) return Status();
+                     const std::string& bulk_endpoint, const PublicKey& key) {
+  if (endpoints_[0] == control_endpoint && endpoints_[1] == bulk_endpoint && key_ == key) {
+    return Status();
+  }
   FT_ASSIGN_OR_RETURN(auto control,
-                      sockets->connect({OutboxKind::kControl, self, peer_, control_endpoint}));
-  FT_ASSIGN_OR_RETURN(auto bulk, sockets->connect({OutboxKind::kBulk, self, peer_, bulk_endpoint}));
+                      sockets->connect({OutboxKind::kControl, self, peer_, control_endpoint, key}));
+  FT_ASSIGN_OR_RETURN(auto bulk,
+                      sockets->connect({OutboxKind::kBulk, self, peer_, bulk_endpoint, key}));
   endpoints_[0] = control_endpoint;
   endpoints_[1] = bulk_endpoint;
+  key_ = key;
   outboxes_[0] = std::move(control);
   outboxes_[1] = std::move(bulk);
   is_down_ = false;

@@ -18,11 +18,13 @@ class Link {
  public:
   Link(PeerId peer, Session session, TrafficCounts* traffic)
       : peer_(peer), session_(std::move(session)), traffic_(traffic) {}
+  // The peer's, with keys: its messages come under no other.
+  const PublicKey& key() const { return key_; }
 
-  // Opens both outboxes, in place of older ones; the same endpoints again change nothing.
+  // Opens both outboxes, in place of older ones; the same endpoints and key again change nothing.
   // Errors: kInvalid, a malformed endpoint; then nothing has changed.
   Status connect(Sockets* sockets, PeerId self, const std::string& control_endpoint,
-                 const std::string& bulk_endpoint);
+                 const std::string& bulk_endpoint, const PublicKey& key);
 
   Session& session() { return session_; }
   const Session& session() const { return session_; }
@@ -54,6 +56,7 @@ class Link {
 
   PeerId peer_;
   std::string endpoints_[kChannelCount];
+  PublicKey key_{};
   std::unique_ptr<Outbox> outboxes_[kChannelCount];
   std::deque<Frame> unsequenced_;
   Frame heartbeat_;  // the newest

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "net/frame.h"
+#include "net/keys.h"
 #include "net/peer_id.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/status.h"
@@ -28,7 +29,8 @@ constexpr int kOutboxFramesMax = 8;
 struct ArrivedMessage {
   bool is_well_formed = false;  // a routing id of ours, and one or two parts
   PeerId from = 0;
-  PeerId to = 0;  // 0: the sender does not know our incarnation yet
+  PeerId to = 0;    // 0: the sender does not know our incarnation yet
+  PublicKey key{};  // what the connection has proven; all zero without keys
   size_t part_count = 0;
   std::span<const std::byte> parts[2];
 };
@@ -55,6 +57,15 @@ struct OutboxOptions {
   PeerId self = 0;
   PeerId to = 0;
   std::string endpoint;
+  PublicKey server{};  // with keys: the only one that may listen there
+};
+
+// Why a connection came to nothing although somebody listens.
+enum class Refusal : uint8_t {
+  kNone,
+  kKey,        // our key is not allowed there
+  kMechanism,  // one side uses keys and the other does not
+  kClosed,     // without a word: perhaps the other's key is not the one we were told
 };
 
 // Its destructor drops what has not been sent, after waiting for at most the linger time (default
@@ -72,13 +83,27 @@ class Outbox {
   struct Changes {
     bool connected = false;     // anew: what was under way may be lost
     bool disconnected = false;  // closed, or refused
+    Refusal refusal = Refusal::kNone;
   };
   virtual Changes take_changes() = 0;
+};
+
+// Judges connections to our inboxes when keys are in use. Called within Sockets::wait().
+class Gate {
+ public:
+  virtual ~Gate() = default;
+  // The other end has proven that this key is its own. `address`: an IP address.
+  virtual bool admits(const PublicKey& key, const std::string& address) = 0;
+  // A connection was refused before any key was proven. `address` is empty if it is not known.
+  virtual void on_refused(const std::string& address, const std::string& reason) = 0;
 };
 
 class Sockets {
  public:
   virtual ~Sockets() = default;
+  // Before the first bind: from then on every connection is encrypted, both ends prove their keys,
+  // and `gate`, which outlives the sockets, decides who may connect.
+  virtual void use_keys(const KeyPair& own, Gate* gate) = 0;
   // Errors: kInvalid when the endpoint cannot be bound.
   virtual Result<std::unique_ptr<Inbox>> bind(const InboxOptions& options) = 0;
   // Errors: kInvalid, a malformed endpoint. Whether somebody listens there shows later.

@@ -10,6 +10,7 @@
 #include "net/admission.h"
 #include "net/endpoint.h"
 #include "net/knock.h"
+#include "net/knock_hint.h"
 #include "net/link.h"
 #include "runtime/base/log.h"
 
@@ -35,9 +36,16 @@ struct DeliveredPause {
   bool operator==(const DeliveredPause&) const = default;
 };
 
+// Returns false, leaving all zero, when these are no 32 bytes.
+bool to_key(const std::string& bytes, PublicKey* key) {
+  if (bytes.size() != key->size()) return false;
+  std::copy(bytes.begin(), bytes.end(), key->begin());
+  return true;
+}
+
 }  // namespace
 
-struct Transport::Impl {
+struct Transport::Impl : Gate {
   std::unique_ptr<Sockets> sockets;  // outlives its boxes
   Envelope envelope;
   TrafficCounts traffic;
@@ -48,8 +56,11 @@ struct Transport::Impl {
   Knock hello{&traffic};
   Knock refusal{&traffic};
   DeliveredPause pause;
+  std::optional<Guard> guard;
+  KnockHint hint;
+  std::string name;  // as our Hello says
 
-  ~Impl();
+  ~Impl() override;
   Link* find(PeerId peer);
   Session make_session(PeerId peer) const;
   void end(PeerId peer, Link* link);
@@ -58,6 +69,12 @@ struct Transport::Impl {
   std::vector<PeerId> take_changes();
   TimeUs next_deadline() const;
 
+  // Keys
+  bool admits(const PublicKey& key, const std::string& address) override;
+  void on_refused(const std::string& address, const std::string& reason) override;
+  bool is_of(PeerId from, const ArrivedMessage& arrived);
+  bool is_trusted(const ArrivedMessage& arrived, net::Control* message);
+
   // Receiving
   void drop(const char* what);
   void receive_control(const ArrivedMessage& arrived, TransportHandler* handler);
@@ -65,6 +82,7 @@ struct Transport::Impl {
   void raise(const net::Control& message, TransportHandler* handler);
   void acknowledged(const net::Control& message);
   void refuse_version(const net::Control& message);
+  void refuse(const net::Control& hello, const std::string& reason);
   void receive_bulk(const ArrivedMessage& arrived, TransportHandler* handler);
 };
 
@@ -126,8 +144,12 @@ std::vector<PeerId> Transport::Impl::take_changes() {
   for (auto& [peer, link] : links) {
     if (link.take_changes()) lost.push_back(peer);
   }
-  for (const Knock* knock : {&hello, &refusal}) {
-    if (knock->outbox() != nullptr) knock->outbox()->take_changes();
+  if (refusal.outbox() != nullptr) refusal.outbox()->take_changes();
+  if (hello.outbox() != nullptr) {
+    const Outbox::Changes changes = hello.outbox()->take_changes();
+    const std::string why =
+        hint.of(changes, hello.endpoint(), guard ? &guard->keys() : nullptr, name, sockets->now());
+    if (!why.empty()) log_warning("%s", why.c_str());
   }
   return lost;
 }
@@ -138,6 +160,43 @@ TimeUs Transport::Impl::next_deadline() const {
     if (!link.is_down()) deadline = std::min(deadline, link.session().resend_at());
   }
   return deadline;
+}
+
+// ---- Keys ----
+
+// The other members of the term: central has told their keys, and links to them are there.
+bool Transport::Impl::admits(const PublicKey& key, const std::string& address) {
+  const auto has_key = [&key](const auto& entry) { return entry.second.key() == key; };
+  if (guard->admits(key) || std::any_of(links.begin(), links.end(), has_key)) return true;
+  guard->refuse_unknown(key, address, sockets->now());
+  return false;
+}
+
+void Transport::Impl::on_refused(const std::string& address, const std::string& reason) {
+  guard->refused(PublicKey{}, address, reason, sockets->now());
+}
+
+// Whether the connection that brought this belongs to the device that it names.
+bool Transport::Impl::is_of(PeerId from, const ArrivedMessage& arrived) {
+  const Link* link = find(from);
+  if (!guard || link == nullptr || link->key() == arrived.key) return true;
+  guard->refused(arrived.key, "", "its messages name another device as their sender",
+                 sockets->now());
+  return false;
+}
+
+// The same, and whether its key may say this. A device that has its name wrong is told so.
+bool Transport::Impl::is_trusted(const ArrivedMessage& arrived, net::Control* message) {
+  const std::string proven = guard ? std::string(arrived.key.begin(), arrived.key.end()) : "";
+  if (message->has_hello()) message->mutable_hello()->set_public_key(proven);
+  if (message->has_pause()) message->mutable_pause()->set_public_key(proven);
+  if (!guard) return true;
+  if (!is_of(message->sender(), arrived)) return false;
+  const std::string objection = guard->objection(*message, arrived.key);
+  if (objection.empty()) return true;
+  guard->refused(arrived.key, "", objection, sockets->now());
+  if (message->has_hello()) refuse(*message, objection);
+  return false;
 }
 
 // ---- Receiving ----
@@ -157,6 +216,7 @@ void Transport::Impl::receive_control(const ArrivedMessage& arrived, TransportHa
   if (!message.ok()) return drop(message.status().message().c_str());
   const PeerId from = message->sender();
   if (from != arrived.from || from == envelope.self) return drop("control: foreign sender");
+  if (!is_trusted(arrived, &*message)) return drop("control: not with this key");
   if (arrived.to != envelope.self && !(arrived.to == 0 && message->has_hello())) {
     return drop("control: for another process");
   }
@@ -222,13 +282,17 @@ void Transport::Impl::acknowledged(const net::Control& message) {
 // A node of another version understands a Refuse; nothing else is said to it.
 void Transport::Impl::refuse_version(const net::Control& message) {
   drop("hello of another protocol version");
+  refuse(message, format("it speaks protocol version %u, this is %u; update the older of the two",
+                         message.protocol(), kProtocolVersion));
+}
+
+void Transport::Impl::refuse(const net::Control& message, const std::string& reason) {
   net::Control answer;
-  answer.mutable_refuse()->set_reason(
-      format("it speaks protocol version %u, this is %u; update the older of the two",
-             message.protocol(), kProtocolVersion));
+  answer.mutable_refuse()->set_reason(reason);
   stamp(envelope, &answer);
-  const OutboxOptions options{OutboxKind::kRefusal, envelope.self, message.sender(),
-                              message.hello().control_endpoint()};
+  OutboxOptions options{OutboxKind::kRefusal, envelope.self, message.sender(),
+                        message.hello().control_endpoint()};
+  to_key(message.hello().public_key(), &options.server);
   const Status sent = refusal.send(sockets.get(), options, answer);
   if (!sent.ok()) log_debug("%s", sent.message().c_str());
 }
@@ -240,6 +304,7 @@ void Transport::Impl::receive_bulk(const ArrivedMessage& arrived, TransportHandl
   if (!header.ok()) return drop(header.status().message().c_str());
   const PeerId from = header->sender;
   if (from != arrived.from || from == envelope.self) return drop("bulk: foreign sender");
+  if (!is_of(from, arrived)) return drop("bulk: not with this key");
   if (arrived.to != envelope.self) return drop("bulk: for another process");
   const Verdict verdict = admit(envelope, *header);
   if (verdict == Verdict::kDrop) return drop("bulk: of an older term or another run");
@@ -271,6 +336,10 @@ Result<std::unique_ptr<Transport>> Transport::create(const TransportOptions& opt
   auto impl = std::make_unique<Impl>();
   impl->sockets = std::move(sockets);
   impl->envelope.self = options.self;
+  if (options.keys) {
+    impl->guard.emplace(*options.keys);
+    impl->sockets->use_keys(options.keys->own, impl.get());
+  }
   const InboxOptions control{options.listen, static_cast<int64_t>(kControlBytesMax),
                              kInboxControlFrames};
   FT_ASSIGN_OR_RETURN(impl->inboxes[0], impl->sockets->bind(control));
@@ -290,20 +359,26 @@ const std::string& Transport::bulk_endpoint() const { return impl_->endpoints[1]
 const TrafficCounts& Transport::traffic() const { return impl_->traffic; }
 
 Status Transport::connect(PeerId peer, const std::string& control_endpoint,
-                          const std::string& bulk_endpoint) {
+                          const std::string& bulk_endpoint, const std::string& public_key) {
   const PeerId self = impl_->envelope.self;
   if (peer == 0 || peer == self) {
     return invalid_error("%s: a peer that calls itself nobody, or us", control_endpoint.c_str());
   }
+  PublicKey key{};
+  if (impl_->guard && !to_key(public_key, &key)) {
+    return invalid_error("%s: cannot connect: this peer's key is not known",
+                         control_endpoint.c_str());
+  }
   if (Link* link = impl_->find(peer)) {
-    return link->connect(impl_->sockets.get(), self, control_endpoint, bulk_endpoint);
+    return link->connect(impl_->sockets.get(), self, control_endpoint, bulk_endpoint, key);
   }
   if (impl_->links.size() >= kPeersMax) {
     return invalid_error("%s: cannot connect: %zu peers are connected already",
                          control_endpoint.c_str(), kPeersMax);
   }
   Link link(peer, impl_->make_session(peer), &impl_->traffic);
-  FT_RETURN_IF_ERROR(link.connect(impl_->sockets.get(), self, control_endpoint, bulk_endpoint));
+  FT_RETURN_IF_ERROR(
+      link.connect(impl_->sockets.get(), self, control_endpoint, bulk_endpoint, key));
   impl_->links.emplace(peer, std::move(link));
   return Status();
 }
@@ -319,7 +394,9 @@ Status Transport::send_hello(const std::string& endpoint, const net::Hello& hell
   net::Control message;
   *message.mutable_hello() = hello;
   stamp(impl_->envelope, &message);
-  const OutboxOptions options{OutboxKind::kHello, impl_->envelope.self, 0, endpoint};
+  OutboxOptions options{OutboxKind::kHello, impl_->envelope.self, 0, endpoint};
+  impl_->name = hello.name();
+  if (impl_->guard) options.server = impl_->guard->keys().central;
   return impl_->hello.send(impl_->sockets.get(), options, message);
 }
 
@@ -381,6 +458,10 @@ bool Transport::poll(TimeUs deadline, int wake_fd, TransportHandler* handler) {
       impl_->sockets->wait(inboxes, outboxes, wake_fd, until - impl_->sockets->now());
 
   const std::vector<PeerId> lost = impl_->take_changes();
+  if (impl_->guard) {
+    for (const RefusedPeer& stranger : impl_->guard->take_strangers())
+      handler->on_stranger(stranger);
+  }
   ArrivedMessage arrived;
   for (int i = 0; i < kControlPerPoll && inboxes[0]->receive(&arrived); ++i) {
     impl_->receive_control(arrived, handler);

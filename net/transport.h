@@ -10,7 +10,11 @@
 //
 // Bulk frames leave in order of priority; within one priority in order of sending. One thread (the
 // reactor) owns the transport; nothing here blocks but poll() and flush(). The network is behind
-// socket.h; CURVE keys will enter through TransportOptions.
+// socket.h.
+//
+// With keys (guard.h) a connection proves its other end's key: a link's messages come under the
+// key that connect() was given, only central may pause, refuse and discard, and a Hello bears the
+// name that its key is allowed as. What does not fit is dropped, counted and told.
 //
 // How a run begins. Central, on a Hello: connect(stage); to begin a term: set_term(run, T), then
 // send(Pause) to all. A stage repeats send_hello() until a Pause comes and inside on_control() does
@@ -28,10 +32,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "net/bulk.h"
+#include "net/guard.h"
 #include "net/message.pb.h"
 #include "net/peer_id.h"
 #include "net/socket.h"
@@ -46,6 +52,7 @@ struct TransportOptions {
   PeerId self = 0;
   std::string listen = "tcp://127.0.0.1:*";  // control; bulk takes a free port of the same host
   std::string advertise;  // host to tell peers instead of the bound one; empty: the bound one
+  std::optional<TransportKeys> keys;  // none: nothing is encrypted, everybody may connect
 };
 
 // Called from poll(), on its thread.
@@ -63,6 +70,8 @@ class TransportHandler {
   virtual void on_bulk(PeerId from, const BulkHeader& header, BufferPtr bytes) = 0;
   // The connection of an outbox to this peer was closed or refused; ZeroMQ goes on trying.
   virtual void on_disconnected(PeerId peer) = 0;
+  // Somebody was refused for the sake of keys.
+  virtual void on_stranger(const RefusedPeer& stranger) { (void)stranger; }
 };
 
 // As LinkMeter has it.
@@ -85,10 +94,10 @@ class Transport {
   const std::string& control_endpoint() const;
   const std::string& bulk_endpoint() const;
 
-  // Opens outboxes; a second call with other endpoints replaces them. Errors: kInvalid, a malformed
-  // endpoint.
-  Status connect(PeerId peer, const std::string& control_endpoint,
-                 const std::string& bulk_endpoint);
+  // Opens outboxes; a second call with other endpoints replaces them. `public_key`, 32 bytes, is
+  // what the peer must prove, if keys are in use. Errors: kInvalid, a malformed endpoint, no key.
+  Status connect(PeerId peer, const std::string& control_endpoint, const std::string& bulk_endpoint,
+                 const std::string& public_key = "");
   // Closes the outboxes and forgets the peer's streams; nothing queued is delivered later, nothing
   // sequenced is accepted from it or sent to it until the next term.
   void disconnect(PeerId peer);

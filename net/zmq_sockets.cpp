@@ -1,14 +1,21 @@
 #include "net/zmq_sockets.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <sys/socket.h>
+#include <utility>
 #include <vector>
 #include <zmq.hpp>
 
 #include "net/bulk.h"
 #include "net/endpoint.h"
+#include "net/stream.h"
 #include "runtime/base/check.h"
+#include "runtime/base/digest.h"
+#include "runtime/base/log.h"
 
 namespace ft {
 namespace {
@@ -20,11 +27,18 @@ constexpr int kHandshakeMs = 5000;
 constexpr int kKeepaliveS = 30;
 // A smaller body is copied: cheaper than the bookkeeping of one that is shared.
 constexpr int32_t kCopiedBytesMax = 4096;
+// An outbox that was refused for its key, or for having none or one at all, knocks again: it may be
+// allowed by then. libzmq itself gives up.
+constexpr TimeUs kReopenMinUs = 20 * kMillisecondUs;
+constexpr TimeUs kReopenMaxUs = 500 * kMillisecondUs;
+// Encryption adds 33 bytes to a part.
+constexpr int64_t kCurveBytes = 64;
 constexpr size_t kRoutingIdBytes = 17;  // kind, sender, receiver
-constexpr int kMonitorEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
-                               ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+constexpr int kOutboxEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+                              ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                              ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+constexpr int kInboxEvents =
+    ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
 
 std::string make_routing_id(const OutboxOptions& options) {
   std::string id(kRoutingIdBytes, '\0');
@@ -58,6 +72,37 @@ bool receive_part(zmq::socket_t* socket, zmq::message_t* part) {
   return true;
 }
 
+struct MonitorEvent {
+  uint16_t number = 0;
+  uint32_t value = 0;
+};
+
+bool receive_event(zmq::socket_t* monitor, MonitorEvent* event) {
+  zmq::message_t head;
+  zmq::message_t address;
+  if (!receive_part(monitor, &head) || !head.more() || !receive_part(monitor, &address)) {
+    return false;
+  }
+  FT_CHECK(head.size() >= sizeof(event->number) + sizeof(event->value));
+  std::memcpy(&event->number, head.data(), sizeof(event->number));
+  std::memcpy(&event->value, head.data<char>() + sizeof(event->number), sizeof(event->value));
+  return true;
+}
+
+// Of the other end; empty when the connection is gone already.
+std::string address_of(uint32_t socket_fd) {
+  sockaddr_storage address{};
+  socklen_t bytes = sizeof(address);
+  const auto fd = static_cast<int>(socket_fd);
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &bytes) != 0) return "";
+  char text[INET6_ADDRSTRLEN] = {};
+  const void* host =
+      address.ss_family == AF_INET6
+          ? static_cast<const void*>(&reinterpret_cast<sockaddr_in6*>(&address)->sin6_addr)
+          : static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(&address)->sin_addr);
+  return ::inet_ntop(address.ss_family, host, text, sizeof(text)) != nullptr ? text : "";
+}
+
 bool send_part(zmq::socket_t* socket, zmq::message_t* part, int flags) {
   while (zmq_msg_send(part->handle(), socket->handle(), flags | ZMQ_DONTWAIT) < 0) {
     if (errno != EINTR) return false;  // EAGAIN; EFAULT: the connection broke between two parts
@@ -75,6 +120,10 @@ zmq::message_t make_body(const Frame& frame) {
                         new ConstBufferPtr(frame.body));
 }
 
+std::string to_option(const std::array<uint8_t, 32>& key) {
+  return std::string(key.begin(), key.end());
+}
+
 Status bind_error(const std::string& endpoint, int code) {
   if (code == EADDRINUSE) {
     return invalid_error(
@@ -90,11 +139,18 @@ Status bind_error(const std::string& endpoint, int code) {
 
 struct ZmqInbox : Inbox {
   zmq::socket_t socket;
+  zmq::socket_t monitor;                      // with keys only
+  std::map<uint32_t, std::string> addresses;  // of open connections, by file descriptor
+  std::string failed;                         // why the next that closes was refused
   std::string bound;
   zmq::message_t parts[2];
 
   const std::string& endpoint() const override { return bound; }
   bool receive(ArrivedMessage* message) override;
+  void tell_refused(Gate* gate);
+  ~ZmqInbox() override {
+    if (monitor.handle() != nullptr) zmq_socket_monitor(socket.handle(), nullptr, 0);
+  }
 };
 
 bool ZmqInbox::receive(ArrivedMessage* message) {
@@ -112,21 +168,46 @@ bool ZmqInbox::receive(ArrivedMessage* message) {
     }
     more = part->more();
   }
+  const char* user = message->part_count > 0 ? zmq_msg_gets(parts[0].handle(), "User-Id") : nullptr;
+  if (user != nullptr && !from_hex(user, message->key)) message->key = PublicKey{};
   message->is_well_formed =
       parse_routing_id(id, message) && message->part_count >= 1 && message->part_count <= 2;
   return true;
 }
 
+// Connections that end before a key was proven; the others are answer_zap()'s.
+void ZmqInbox::tell_refused(Gate* gate) {
+  MonitorEvent event;
+  while (receive_event(&monitor, &event)) {
+    if (event.number == ZMQ_EVENT_ACCEPTED) {
+      addresses[event.value] = address_of(event.value);
+    } else if (event.number == ZMQ_EVENT_DISCONNECTED) {
+      const std::string address = addresses[event.value];
+      addresses.erase(event.value);
+      if (!failed.empty()) gate->on_refused(address, std::exchange(failed, ""));
+    } else if (event.value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) {
+      failed = "it does not use keys";
+    } else if (event.value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC) {
+      failed = "it expects another key than this device has";
+    } else {
+      failed = "it does not speak this protocol";
+    }
+  }
+}
+
 struct ZmqOutbox : Outbox {
+  OutboxOptions options;
   zmq::socket_t socket;
   zmq::socket_t monitor;
+  TimeUs reopen_at = kNever;
+  TimeUs reopen_wait = kReopenMinUs;
   bool connected = false;
   bool blocked = false;  // connected, but the last send() did not get through
 
-  ~ZmqOutbox() override {
-    if (socket.handle() == nullptr) return;
-    // Its events go nowhere from here on.
-    zmq_socket_monitor(socket.handle(), nullptr, 0);
+  ~ZmqOutbox() override { stop_monitor(); }
+  // Its events go nowhere from here on.
+  void stop_monitor() {
+    if (socket.handle() != nullptr) zmq_socket_monitor(socket.handle(), nullptr, 0);
   }
   bool is_connected() const override { return connected; }
   void set_linger(TimeUs duration) override {
@@ -149,24 +230,39 @@ bool ZmqOutbox::send(const Frame& frame) {
   return sent;
 }
 
+Refusal refusal_of(const MonitorEvent& event) {
+  switch (event.number) {
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+      return Refusal::kKey;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+      return Refusal::kMechanism;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+      return event.value == ETIMEDOUT ? Refusal::kNone : Refusal::kClosed;
+    default:
+      return Refusal::kNone;
+  }
+}
+
 Outbox::Changes ZmqOutbox::take_changes() {
   Changes changes;
-  zmq::message_t event;
-  zmq::message_t address;
-  while (receive_part(&monitor, &event)) {
-    if (!event.more() || !receive_part(&monitor, &address)) break;
-    uint16_t number = 0;
-    FT_CHECK(event.size() >= sizeof(number));
-    std::memcpy(&number, event.data(), sizeof(number));
-    connected = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+  MonitorEvent event;
+  while (receive_event(&monitor, &event)) {
+    connected = event.number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
     blocked = false;
     (connected ? changes.connected : changes.disconnected) = true;
+    const Refusal refusal = refusal_of(event);
+    if (refusal != Refusal::kNone) changes.refusal = refusal;
+    if (connected) reopen_wait = kReopenMinUs;
+    if (refusal != Refusal::kKey && refusal != Refusal::kMechanism) continue;
+    reopen_at = monotonic_now_us() + reopen_wait;
+    reopen_wait = std::min(2 * reopen_wait, kReopenMaxUs);
   }
   return changes;
 }
 
 class ZmqSockets : public Sockets {
  public:
+  void use_keys(const KeyPair& own, Gate* gate) override;
   Result<std::unique_ptr<Inbox>> bind(const InboxOptions& options) override;
   Result<std::unique_ptr<Outbox>> connect(const OutboxOptions& options) override;
   bool wait(std::span<Inbox* const> inboxes, std::span<Outbox* const> outboxes, int wake_fd,
@@ -174,9 +270,60 @@ class ZmqSockets : public Sockets {
   TimeUs now() override { return monotonic_now_us(); }
 
  private:
+  zmq::socket_t monitor(zmq::socket_t* socket, int events);
+  void open(ZmqOutbox* outbox);
+  void reopen(ZmqOutbox* outbox);
+  void answer_zap();
+
   zmq::context_t context_{1};
   uint64_t monitors_ = 0;  // names them
+  KeyPair own_;
+  Gate* gate_ = nullptr;  // null: without keys
+  zmq::socket_t zap_;
 };
+
+// The handler is there before the first bind: without one ZeroMQ lets everybody in.
+void ZmqSockets::use_keys(const KeyPair& own, Gate* gate) {
+  own_ = own;
+  gate_ = gate;
+  zap_ = zmq::socket_t(context_, zmq::socket_type::rep);
+  zap_.set(zmq::sockopt::linger, 0);
+  zap_.bind("inproc://zeromq.zap.01");
+}
+
+// ZeroMQ asks (ZAP, RFC 27) about every connection to an inbox whose other end has proven a key.
+// The key becomes the connection's User-Id, which each of its messages carries.
+void ZmqSockets::answer_zap() {
+  zmq::message_t part;
+  while (receive_part(&zap_, &part)) {
+    std::vector<std::string> request{part.to_string()};
+    while (part.more() && receive_part(&zap_, &part)) request.push_back(part.to_string());
+    // version, request id, domain, address, routing id, mechanism, key
+    PublicKey key{};
+    const bool complete = request.size() == 7 && request[0] == "1.0" && request[5] == "CURVE" &&
+                          request[6].size() == key.size();
+    if (complete) std::copy(request[6].begin(), request[6].end(), key.begin());
+    const bool admitted = complete && gate_->admits(key, request[3]);
+    const std::string answer[] = {
+        "1.0", request.size() > 1 ? request[1] : "", admitted ? "200" : "400",
+        "",    admitted ? to_hex(key) : "",          ""};
+    for (const std::string& text : answer) {
+      zmq::message_t reply(text.data(), text.size());
+      if (!send_part(&zap_, &reply, &text == std::end(answer) - 1 ? 0 : ZMQ_SNDMORE)) break;
+    }
+  }
+}
+
+zmq::socket_t ZmqSockets::monitor(zmq::socket_t* socket, int events) {
+  const std::string address =
+      format("inproc://monitor-%llu", static_cast<unsigned long long>(monitors_++));
+  if (zmq_socket_monitor(socket->handle(), address.c_str(), events) != 0) throw zmq::error_t();
+  zmq::socket_t end(context_, zmq::socket_type::pair);
+  end.set(zmq::sockopt::linger, 0);
+  end.set(zmq::sockopt::rcvhwm, 0);  // ZeroMQ's I/O thread must never wait for us
+  end.connect(address);
+  return end;
+}
 
 Result<std::unique_ptr<Inbox>> ZmqSockets::bind(const InboxOptions& options) {
   if (!is_endpoint(options.endpoint, true)) {
@@ -190,7 +337,7 @@ Result<std::unique_ptr<Inbox>> ZmqSockets::bind(const InboxOptions& options) {
     inbox->socket = zmq::socket_t(context_, zmq::socket_type::router);
     zmq::socket_t& socket = inbox->socket;
     socket.set(zmq::sockopt::linger, 0);
-    socket.set(zmq::sockopt::maxmsgsize, options.part_bytes_max);
+    socket.set(zmq::sockopt::maxmsgsize, options.part_bytes_max + (gate_ ? kCurveBytes : 0));
     socket.set(zmq::sockopt::rcvhwm, options.frames_max);
     socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
     // A peer that connects anew is heard at once, though its old connection may look alive. What
@@ -200,6 +347,12 @@ Result<std::unique_ptr<Inbox>> ZmqSockets::bind(const InboxOptions& options) {
     socket.set(zmq::sockopt::tcp_keepalive, 1);
     socket.set(zmq::sockopt::tcp_keepalive_idle, kKeepaliveS);
     socket.set(zmq::sockopt::tcp_keepalive_intvl, kKeepaliveS);
+    if (gate_ != nullptr) {
+      socket.set(zmq::sockopt::curve_server, true);
+      socket.set(zmq::sockopt::curve_secretkey, to_option(own_.secret_key));
+      socket.set(zmq::sockopt::zap_domain, "ftrun");
+      inbox->monitor = monitor(&socket, kInboxEvents);
+    }
     socket.bind(options.endpoint);
     inbox->bound = socket.get(zmq::sockopt::last_endpoint);
     return std::unique_ptr<Inbox>(std::move(inbox));
@@ -214,32 +367,45 @@ Result<std::unique_ptr<Outbox>> ZmqSockets::connect(const OutboxOptions& options
   }
   try {
     auto outbox = std::make_unique<ZmqOutbox>();
-    outbox->socket = zmq::socket_t(context_, zmq::socket_type::dealer);
-    zmq::socket_t& socket = outbox->socket;
-    socket.set(zmq::sockopt::linger, 0);
-    socket.set(zmq::sockopt::immediate, true);
-    socket.set(zmq::sockopt::sndhwm, kOutboxFramesMax);
-    socket.set(zmq::sockopt::rcvhwm, 1);  // nothing comes back
-    socket.set(zmq::sockopt::maxmsgsize, int64_t{256});
-    socket.set(zmq::sockopt::reconnect_ivl, kReconnectMinMs);
-    socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
-    socket.set(zmq::sockopt::connect_timeout, kConnectTimeoutMs);
-    socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
-    socket.set(zmq::sockopt::routing_id, make_routing_id(options));
-
-    const std::string address =
-        format("inproc://monitor-%llu", static_cast<unsigned long long>(monitors_++));
-    if (zmq_socket_monitor(socket.handle(), address.c_str(), kMonitorEvents) != 0) {
-      throw zmq::error_t();
-    }
-    outbox->monitor = zmq::socket_t(context_, zmq::socket_type::pair);
-    outbox->monitor.set(zmq::sockopt::linger, 0);
-    outbox->monitor.set(zmq::sockopt::rcvhwm, 0);  // ZeroMQ's I/O thread must never wait for us
-    outbox->monitor.connect(address);
-    socket.connect(options.endpoint);
+    outbox->options = options;
+    open(outbox.get());
     return std::unique_ptr<Outbox>(std::move(outbox));
   } catch (const zmq::error_t& error) {
     return invalid_error("%s: cannot connect: %s", options.endpoint.c_str(), error.what());
+  }
+}
+
+void ZmqSockets::open(ZmqOutbox* outbox) {
+  zmq::socket_t socket(context_, zmq::socket_type::dealer);
+  socket.set(zmq::sockopt::linger, 0);
+  socket.set(zmq::sockopt::immediate, true);
+  socket.set(zmq::sockopt::sndhwm, kOutboxFramesMax);
+  socket.set(zmq::sockopt::rcvhwm, 1);  // nothing comes back
+  socket.set(zmq::sockopt::maxmsgsize, int64_t{256});
+  socket.set(zmq::sockopt::reconnect_ivl, kReconnectMinMs);
+  socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
+  socket.set(zmq::sockopt::connect_timeout, kConnectTimeoutMs);
+  socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
+  socket.set(zmq::sockopt::routing_id, make_routing_id(outbox->options));
+  if (gate_ != nullptr) {
+    socket.set(zmq::sockopt::curve_serverkey, to_option(outbox->options.server));
+    socket.set(zmq::sockopt::curve_publickey, to_option(own_.public_key));
+    socket.set(zmq::sockopt::curve_secretkey, to_option(own_.secret_key));
+  }
+  zmq::socket_t events = monitor(&socket, kOutboxEvents);
+  socket.connect(outbox->options.endpoint);
+  outbox->stop_monitor();
+  outbox->socket = std::move(socket);
+  outbox->monitor = std::move(events);
+}
+
+void ZmqSockets::reopen(ZmqOutbox* outbox) {
+  outbox->reopen_at = kNever;
+  try {
+    open(outbox);
+  } catch (const zmq::error_t& error) {
+    outbox->reopen_at = monotonic_now_us() + kReopenMaxUs;
+    log_warning("%s: cannot connect: %s", outbox->options.endpoint.c_str(), error.what());
   }
 }
 
@@ -249,9 +415,12 @@ bool ZmqSockets::wait(std::span<Inbox* const> inboxes, std::span<Outbox* const> 
   for (Inbox* box : inboxes) {
     auto* inbox = static_cast<ZmqInbox*>(box);
     items.push_back({inbox->socket.handle(), 0, ZMQ_POLLIN, 0});
+    if (gate_ != nullptr) items.push_back({inbox->monitor.handle(), 0, ZMQ_POLLIN, 0});
   }
+  if (gate_ != nullptr) items.push_back({zap_.handle(), 0, ZMQ_POLLIN, 0});
   for (Outbox* box : outboxes) {
     auto* outbox = static_cast<ZmqOutbox*>(box);
+    if (monotonic_now_us() >= outbox->reopen_at) reopen(outbox);
     items.push_back({outbox->monitor.handle(), 0, ZMQ_POLLIN, 0});
     if (outbox->blocked) {
       items.push_back({outbox->socket.handle(), 0, ZMQ_POLLOUT, 0});
@@ -262,6 +431,10 @@ bool ZmqSockets::wait(std::span<Inbox* const> inboxes, std::span<Outbox* const> 
   const int count = zmq_poll(items.data(), static_cast<int>(items.size()),
                              static_cast<long>(std::min<TimeUs>(timeout_ms, 60'000)));
   FT_CHECK(count >= 0 || errno == EINTR);
+  if (gate_ != nullptr && count > 0) {
+    for (Inbox* box : inboxes) static_cast<ZmqInbox*>(box)->tell_refused(gate_);
+    answer_zap();
+  }
   return count > 0 && wake_fd >= 0 && (items.back().revents & ZMQ_POLLIN) != 0;
 }
 

@@ -15,7 +15,8 @@ _ftrun() {
   if [[ $word == -* ]]; then
     COMPREPLY=($(compgen -W '--help --version --data --batch-size --seed --threads --board --role
       --stages --workers --listen --central --advertise --name --partition --memory
-      --failure-timeout --heartbeat --slowdown --insecure --schedule --micro-batches
+      --failure-timeout --heartbeat --slowdown --insecure --keys --central-key --allow --schedule
+      --micro-batches
       --aggregate-every --epochs --batches --shuffle --optimizer --lr --momentum --nesterov
       --weight-decay --lr-schedule --wire --loss --replicate-every --global-every --run-dir
       --resume --discard-run --progress --export --profile --json --measure --devices --logits
@@ -24,7 +25,7 @@ _ftrun() {
   fi
   COMPREPLY=($(compgen -f -- "$word"))
   if ((COMP_CWORD == 1)); then
-    COMPREPLY+=($(compgen -W 'inspect plan eval export replay doctor' -- "$word"))
+    COMPREPLY+=($(compgen -W 'inspect plan eval export replay keygen doctor' -- "$word"))
   fi
 }
 complete -o filenames -F _ftrun ftrun

@@ -68,6 +68,19 @@ uint64_t xxh3_64_of_parts(std::span<const std::span<const std::byte>> parts) {
   return XXH3_64bits_digest(state.get());
 }
 
+std::array<uint8_t, 32> curve25519_public(const std::array<uint8_t, 32>& secret) {
+  std::array<uint8_t, 32> key{};
+  FT_CHECK(crypto_scalarmult_base(key.data(), secret.data()) == 0);
+  return key;
+}
+
+std::array<uint8_t, 32> random_secret() {
+  FT_CHECK(sodium_init() >= 0);
+  std::array<uint8_t, 32> secret{};
+  randombytes_buf(secret.data(), secret.size());
+  return secret;
+}
+
 uint64_t random_u64() {
   FT_CHECK(sodium_init() >= 0);
   uint64_t value = 0;

@@ -38,6 +38,9 @@ Status Children::start_stage(const Options& options, const std::string& central,
     words.insert(words.end(), {"--memory", std::to_string(options.memory_bytes)});
   }
   if (options.insecure) words.emplace_back("--insecure");
+  if (!options.central_key.empty()) {
+    words.insert(words.end(), {"--keys", options.keys, "--central-key", options.central_key});
+  }
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

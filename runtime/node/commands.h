@@ -12,6 +12,7 @@ Status plan(const Options& options);
 Status evaluate(const Options& options);
 Status export_run(const Options& options);
 Status replay(const Options& options);
+Status keygen(const Options& options);
 Status doctor(const Options& options);
 
 }  // namespace ft

@@ -9,9 +9,25 @@
 #include "runtime/data/dataset.h"
 #include "runtime/node/board.h"
 #include "runtime/node/commands.h"
+#include "runtime/node/node_keys.h"
 #include "runtime/node/version.h"
 
 namespace ft {
+
+namespace {
+
+std::string keys_text(const Options& options) {
+  const Result<KeyFiles> files = key_files(options);
+  if (!files.ok()) return files.status().message();
+  if (::access(files->secret.c_str(), F_OK) != 0) {
+    return "none: other addresses than loopback need them; ftrun keygen makes them";
+  }
+  const Result<Identity> own = read_identity(files->secret);
+  if (!own.ok()) return own.status().message();
+  return own->name + ", fingerprint " + fingerprint(own->keys.public_key);
+}
+
+}  // namespace
 
 Status doctor(const Options& options) {
   bool works = true;
@@ -33,6 +49,7 @@ Status doctor(const Options& options) {
   works = works && transport.ok();
   std::printf("sockets   %s\n",
               transport.ok() ? "loopback works" : transport.status().message().c_str());
+  std::printf("keys      %s\n", keys_text(options).c_str());
   const Result<std::unique_ptr<Dataset>> data = open_dataset("fashion-mnist", 0);
   std::printf("data      %s\n",
               data.ok() ? (*data)->description().c_str() : data.status().message().c_str());

@@ -30,7 +30,7 @@ ft::Status run(const ft::Options& options) {
     case ft::Command::kPlan:
       return ft::plan(options);
     case ft::Command::kKeygen:
-      return ft::invalid_error("keygen: not available in this version");
+      return ft::keygen(options);
     case ft::Command::kHelp:
       std::fputs(options.help.c_str(), stdout);
       return ft::Status();

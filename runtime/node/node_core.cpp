@@ -128,8 +128,9 @@ void NodeCore::perform(Machine machine, Action action) {
                  },
                  [&](ConnectPeer& connect) {
                    if (transport_ == nullptr || connect.peer == self_) return;
-                   const Status connected = transport_->connect(
-                       connect.peer, connect.control_endpoint, connect.bulk_endpoint);
+                   const Status connected =
+                       transport_->connect(connect.peer, connect.control_endpoint,
+                                           connect.bulk_endpoint, connect.public_key);
                    if (!connected.ok()) log_warning("%s", connected.message().c_str());
                  },
                  [&](DisconnectPeer& disconnect) {
@@ -231,6 +232,14 @@ int64_t NodeCore::expected_bytes(PeerId from, const BulkHeader& header) {
 
 void NodeCore::on_bulk(PeerId from, const BulkHeader& header, BufferPtr bytes) {
   deliver(Machine::kStage, BulkEvent{from, header.name, std::move(bytes)});
+}
+
+void NodeCore::on_stranger(const RefusedPeer& stranger) {
+  const bool proven = stranger.key != PublicKey{};
+  const std::string text = text_of(stranger);
+  if (central_ == nullptr) return log_warning("%s", text.c_str());
+  outside_.tell(StrangerReport{proven ? fingerprint(stranger.key) : "", stranger.address,
+                               stranger.reason, stranger.count, text});
 }
 
 void NodeCore::on_disconnected(PeerId peer) {

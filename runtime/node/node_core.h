@@ -65,6 +65,7 @@ class NodeCore : public TransportHandler {
   int64_t expected_bytes(PeerId from, const BulkHeader& header) override;
   void on_bulk(PeerId from, const BulkHeader& header, BufferPtr bytes) override;
   void on_disconnected(PeerId peer) override;
+  void on_stranger(const RefusedPeer& stranger) override;
 
  private:
   struct LocalDelivery {

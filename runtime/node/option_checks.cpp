@@ -113,6 +113,12 @@ Status check_values(const OptionTexts& t, Options* o) {
     return invalid_error("--discard-run %s: must be a run's id, 32 hexadecimal digits",
                          o->discard_run.c_str());
   }
+  if (o->insecure && !(o->keys.empty() && o->central_key.empty())) {
+    return invalid_error("--insecure is without keys; leave it out, or --keys and --central-key");
+  }
+  if (!o->central_key.empty() && o->role != Role::kStage) {
+    return invalid_error("--central-key is for a stage; central's own key is in --keys");
+  }
   FT_ASSIGN_OR_RETURN(o->failure_timeout_us,
                       duration_option("--failure-timeout", t.failure_timeout));
   FT_ASSIGN_OR_RETURN(o->heartbeat_us, duration_option("--heartbeat", t.heartbeat));

@@ -54,8 +54,10 @@ void add_cluster(CLI::App* app, Options* o, OptionTexts* t) {
   app->add_option("--workers", o->workers, "central: stages to wait for before it starts")
       ->check(CLI::Range(0, kStagesMax - 1))
       ->group(group);
-  app->add_option("--listen", o->listen,
-                  "tcp://HOST:PORT (central: tcp://127.0.0.1:7117; stage: a free port)")
+  app->add_option(
+         "--listen", o->listen,
+         "tcp://HOST:PORT (central: tcp://127.0.0.1:7117; stage: a free port of the address that "
+         "faces central)")
       ->group(group);
   app->add_option("--central", o->central, "stage: where central listens")->group(group);
   app->add_option("--advertise", o->advertise, "Host name or address to tell the others")
@@ -82,6 +84,13 @@ void add_cluster(CLI::App* app, Options* o, OptionTexts* t) {
          "--insecure", o->insecure,
          "Endpoints other than loopback without keys: anybody on the network can read, change "
          "and join the run")
+      ->group(group);
+  app->add_option("--keys", o->keys, "Where this device's keys are (~/.config/ftrun)")
+      ->type_name("DIR")
+      ->group(group);
+  app->add_option("--central-key", o->central_key,
+                  "stage: central's public key (the only line of allowed_keys)")
+      ->type_name("KEY")
       ->group(group);
   app->add_flag("--dies-with-parent", o->dies_with_parent)->group("");
   // For comparisons in benchmarks only: not in --help.
@@ -172,8 +181,8 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       "  ftrun eval    MODEL.onnx --data SPEC    loss and accuracy\n"
       "  ftrun export  RUN_DIR -o OUT.onnx       trained weights as an inference model\n"
       "  ftrun replay  RUN_DIR                   train again by the run's record, print the hash\n"
-      "  ftrun doctor                            what this machine has\n\n"
-      "Not yet in this version: keygen.",
+      "  ftrun keygen [--allow NAME=KEY]         this device's key; let another device join\n"
+      "  ftrun doctor                            what this machine has",
       "ftrun");
   app.set_version_flag("--version", version_text());
   app.get_formatter()->column_width(34);
@@ -204,7 +213,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
         "Loss and accuracy of a model",
         "Trained weights as an inference ONNX model",
         "Train again by a run's record in one process and print weights_sha256",
-        "Make a key pair",
+        "Make this device's key pair, or show it; allow other devices",
         "What this machine has and whether ftrun works on it"};
     sub = app.add_subcommand(first, kSummaries[static_cast<size_t>(o.command)]);
   }
@@ -272,6 +281,13 @@ Result<Options> parse_options(int argc, const char* const* argv) {
     case Command::kDoctor:
       add_board(sub, &o);
       break;
+    case Command::kKeygen:
+      sub->add_option("--name", o.name, "What others call this device (the host's name)");
+      sub->add_option("--keys", o.keys, "Where its keys are (~/.config/ftrun)")->type_name("DIR");
+      sub->add_option("--allow", o.allow, "Let the device of this name and public key join")
+          ->type_name("NAME=KEY")
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      break;
     default:
       break;
   }
@@ -289,7 +305,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
     return invalid_error("%s; see ftrun %s--help", error.what(),
                          sub == &app ? "" : (first + " ").c_str());
   }
-  for (const CLI::Option* option : app.get_options()) {
+  for (const CLI::Option* option : sub->get_options()) {
     if (option->count() > 0) o.given.insert(option->get_name());
   }
   o.epochs_given = o.command == Command::kTrain && app.count("--epochs") > 0;

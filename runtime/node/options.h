@@ -78,6 +78,9 @@ struct Options {
   std::string discard_run;      // 32 hexadecimal digits, or empty
   std::set<std::string> given;  // the options that stand on the command line
   bool insecure = false;
+  std::string keys;                // directory; empty: the default
+  std::string central_key;         // 64 hexadecimal digits, or empty
+  std::vector<std::string> allow;  // keygen: NAME=KEY
   ProgressMode progress = ProgressMode::kAuto;
   std::string export_path;
   bool neighbour_takes_over = false;  // --bench-recovery respipe

@@ -1,7 +1,6 @@
 #include "runtime/node/train.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <csignal>
 #include <ctime>
 #include <filesystem>
@@ -10,6 +9,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "net/endpoint.h"
 #include "net/zmq_sockets.h"
 #include "onnx_import/export.h"
 #include "partition/plan.h"
@@ -17,7 +17,9 @@
 #include "runtime/base/log.h"
 #include "runtime/node/children.h"
 #include "runtime/node/measure_model.h"
+#include "runtime/node/node_keys.h"
 #include "runtime/node/option_checks.h"
+#include "runtime/node/own_address.h"
 #include "runtime/node/reactor.h"
 #include "runtime/node/resume.h"
 #include "runtime/node/run_file.h"
@@ -222,12 +224,22 @@ Status interrupted_status(const Options& options, int64_t batches, int64_t of) {
                        options.run_dir.c_str(), role, listen.c_str()));
 }
 
-Result<std::unique_ptr<Transport>> make_transport(const Options& options, PeerId self) {
-  FT_RETURN_IF_ERROR(check_endpoint("--listen", options.listen, options.insecure));
+Result<std::unique_ptr<Transport>> make_transport(Options* options, PeerId self) {
   TransportOptions transport;
+  FT_ASSIGN_OR_RETURN(transport.keys, keys_for(options));
+  const bool far = options->role == Role::kStage && !is_loopback(options->central);
+  if (far && !options->given.contains("--listen")) {
+    const Result<std::string> address = address_towards(options->central);
+    if (!address.ok()) {
+      return invalid_error(
+          "--central %s; or name with --listen tcp://ADDRESS:* where this device is reached",
+          address.status().message().c_str());
+    }
+    options->listen = make_endpoint(*address, "*");
+  }
   transport.self = self;
-  transport.listen = options.listen;
-  transport.advertise = options.advertise;
+  transport.listen = options->listen;
+  transport.advertise = options->advertise;
   return Transport::create(transport, make_zmq_sockets());
 }
 
@@ -278,7 +290,7 @@ Status train_central(Options options) {
 
   std::unique_ptr<Transport> transport;
   if (options.role != Role::kSolo) {
-    FT_ASSIGN_OR_RETURN(transport, make_transport(options, self));
+    FT_ASSIGN_OR_RETURN(transport, make_transport(&options, self));
   }
   if (directory == nullptr) {
     FT_ASSIGN_OR_RETURN(directory, options.resume ? RunDirectory::resume(options.run_dir)
@@ -365,7 +377,7 @@ Status train_central(Options options) {
                           : ended;
 }
 
-Status train_stage(const Options& options) {
+Status train_stage(Options options) {
   if (options.dies_with_parent) {
     const pid_t parent = ::getppid();
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -373,9 +385,9 @@ Status train_stage(const Options& options) {
     // A terminal's interrupt is for the parent, which ends its stages when it has finished.
     std::signal(SIGINT, SIG_IGN);
   }
-  FT_RETURN_IF_ERROR(check_endpoint("--central", options.central, options.insecure));
   FT_RETURN_IF_ERROR(check_slowdowns(options));
   const PeerId self = random_u64() | 1;
+  FT_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, make_transport(&options, self));
   const int threads = thread_count(options, 1);
   ComputeOptions compute{threads, slowdown_of(options, 0), nullptr, "", options.memory_bytes > 0};
   StageOptions stage = stage_options(options, self, threads);
@@ -384,7 +396,6 @@ Status train_stage(const Options& options) {
     const Sha256 digest = sha256(compute.model_file->bytes());
     stage.hello.set_model_sha256(std::string(digest.begin(), digest.end()));
   }
-  FT_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, make_transport(options, self));
   stage.hello.set_control_endpoint(transport->control_endpoint());
   stage.hello.set_bulk_endpoint(transport->bulk_endpoint());
   WakeFd interrupt;
@@ -406,23 +417,6 @@ Status train_stage(const Options& options) {
 }
 
 }  // namespace
-
-Status check_endpoint(const char* option, const std::string& endpoint, bool insecure) {
-  if (endpoint.rfind("tcp://", 0) != 0 || endpoint.rfind(':') <= 5) {
-    return invalid_error("%s %s: must be tcp://HOST:PORT", option, endpoint.c_str());
-  }
-  const std::string host = endpoint.substr(6, endpoint.rfind(':') - 6);
-  // Names other than localhost may resolve to anything.
-  in_addr address{};
-  const bool is_address = ::inet_pton(AF_INET, host.c_str(), &address) == 1;
-  const bool loopback = host == "localhost" || host == "[::1]" ||
-                        (is_address && (ntohl(address.s_addr) >> 24) == 127);
-  if (loopback || insecure) return Status();
-  return invalid_error(
-      "%s %s: endpoints other than loopback need keys, which this version does not have yet; "
-      "--insecure goes on without: anybody on that network can then read, change and join the run",
-      option, endpoint.c_str());
-}
 
 Status train(const Options& options) {
   return options.role == Role::kStage ? train_stage(options) : train_central(options);

@@ -67,6 +67,14 @@ Json to_json(const ForeignRunReport& report) {
   return {{"event", "foreign_run"}, {"name", report.name}, {"run", report.run}};
 }
 
+Json to_json(const StrangerReport& report) {
+  return {{"event", "stranger"},
+          {"fingerprint", report.fingerprint},
+          {"address", report.address},
+          {"reason", report.reason},
+          {"count", report.count}};
+}
+
 Json to_json(const DamagedReport& report) {
   return {{"event", "damaged"},
           {"name", report.name},

@@ -102,6 +102,7 @@ struct Teller {
         "forget that run: --discard-run %s",
         foreign.name.c_str(), foreign.run.c_str(), foreign.run.c_str());
   }
+  std::string operator()(const StrangerReport& stranger) const { return stranger.text; }
   std::string operator()(const DamagedReport& damaged) const {
     return format(
         "%s holds another copy of layer %d after batch %lld than its neighbour: one is "

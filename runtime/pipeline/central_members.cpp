@@ -95,7 +95,8 @@ bool Central::admit(PeerId from, const net::Hello& hello) {
     answer_stranger(from, hello, std::move(answer));
     return false;
   }
-  actions_.push_back(ConnectPeer{from, hello.control_endpoint(), hello.bulk_endpoint()});
+  actions_.push_back(
+      ConnectPeer{from, hello.control_endpoint(), hello.bulk_endpoint(), hello.public_key()});
   members_.add(from, hello);
   detector_.add(from, now_);
   tell(DeviceJoinedReport{hello.name(), members_.present()});
@@ -104,7 +105,8 @@ bool Central::admit(PeerId from, const net::Hello& hello) {
 
 // Whoever is not taken in is told why, and its connection closed after a while.
 void Central::answer_stranger(PeerId from, const net::Hello& hello, net::Control answer) {
-  actions_.push_back(ConnectPeer{from, hello.control_endpoint(), hello.bulk_endpoint()});
+  actions_.push_back(
+      ConnectPeer{from, hello.control_endpoint(), hello.bulk_endpoint(), hello.public_key()});
   send(from, std::move(answer));
   strangers_[from] = now_ + kStrangerUs;
 }

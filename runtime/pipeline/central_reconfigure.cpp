@@ -31,6 +31,7 @@ net::StageInfo info_of(PeerId peer, const Device& device) {
   info.set_name(device.hello.name());
   info.set_control_endpoint(device.hello.control_endpoint());
   info.set_bulk_endpoint(device.hello.bulk_endpoint());
+  info.set_public_key(device.hello.public_key());
   return info;
 }
 

@@ -87,6 +87,15 @@ struct ForeignRunReport {
   std::string run;  // hexadecimal
 };
 
+// Somebody was refused who is not allowed, or says what its key does not allow.
+struct StrangerReport {
+  std::string fingerprint;  // empty: it has proven no key
+  std::string address;      // empty: not known
+  std::string reason;
+  int64_t count = 0;  // refusals of this one so far
+  std::string text;   // all of that for a person
+};
+
 // Two copies of a layer's snapshot differ; this device told of the second. The cut is not used.
 struct DamagedReport {
   std::string name;
@@ -161,9 +170,10 @@ struct StageView {
   bool central_silent = false;
 };
 
-using Report = std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport,
-                            DeviceLeftReport, UnreachableReport, ForeignRunReport, DamagedReport,
-                            CutsReport, PredictionReport, NoRoomReport, WaitingReport,
-                            BegunAgainReport, WaitingForRunReport, BatchReport, EvaluatedReport>;
+using Report =
+    std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport, DeviceLeftReport,
+                 UnreachableReport, ForeignRunReport, DamagedReport, CutsReport, PredictionReport,
+                 NoRoomReport, WaitingReport, BegunAgainReport, WaitingForRunReport, BatchReport,
+                 EvaluatedReport, StrangerReport>;
 
 }  // namespace ft

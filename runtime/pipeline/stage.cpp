@@ -294,7 +294,8 @@ void Stage::on_pause(PeerId from, const net::Control& message) {
     // Our own central is gone and has left us nothing: this one's next try finds us free.
     if (is_central_silent() && !holds_run()) return forget_run();
     actions_.push_back(ConnectPeer{from, message.pause().central_control_endpoint(),
-                                   message.pause().central_bulk_endpoint()});
+                                   message.pause().central_bulk_endpoint(),
+                                   message.pause().public_key()});
     centrals_.insert(from);
     return tell_leader(from, message.term());
   }
@@ -307,7 +308,8 @@ void Stage::on_pause(PeerId from, const net::Control& message) {
   std::copy_n(message.run().begin(), std::min(message.run().size(), run_.size()), run_.begin());
   if (!options_.beside_central) {
     actions_.push_back(ConnectPeer{from, message.pause().central_control_endpoint(),
-                                   message.pause().central_bulk_endpoint()});
+                                   message.pause().central_bulk_endpoint(),
+                                   message.pause().public_key()});
   }
   actions_.push_back(SetTerm{run_, term_});
   answer_pause();
@@ -345,8 +347,8 @@ void Stage::on_assign(const net::Assign& assign) {
   for (const auto* members : {&assign.stages(), &assign.spares()}) {
     for (const net::StageInfo& info : *members) {
       if (info.incarnation() == options_.self || info.incarnation() == central_) continue;
-      actions_.push_back(
-          ConnectPeer{info.incarnation(), info.control_endpoint(), info.bulk_endpoint()});
+      actions_.push_back(ConnectPeer{info.incarnation(), info.control_endpoint(),
+                                     info.bulk_endpoint(), info.public_key()});
       if (!options_.beside_central) peers_.add(info.incarnation(), now_);
     }
   }

@@ -149,6 +149,7 @@ struct ConnectPeer {
   PeerId peer = 0;
   std::string control_endpoint;
   std::string bulk_endpoint;
+  std::string public_key;  // 32 bytes; empty without keys
 };
 struct DisconnectPeer {
   PeerId peer = 0;

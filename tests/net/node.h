@@ -24,10 +24,13 @@ struct ArrivedBulk {
 
 class Node : public TransportHandler {
  public:
-  explicit Node(PeerId self, const std::string& listen = "tcp://127.0.0.1:*") : self_(self) {
+  explicit Node(PeerId self, const std::string& listen = "tcp://127.0.0.1:*",
+                std::optional<TransportKeys> keys = {})
+      : self_(self) {
     TransportOptions options;
     options.self = self;
     options.listen = listen;
+    options.keys = std::move(keys);
     auto transport = Transport::create(options, make_zmq_sockets());
     REQUIRE_MESSAGE(transport.ok(), transport.status().message());
     transport_ = std::move(*transport);
@@ -55,6 +58,7 @@ class Node : public TransportHandler {
     if (bulk_hook) bulk_hook();
   }
   void on_disconnected(PeerId peer) override { disconnected.push_back(peer); }
+  void on_stranger(const RefusedPeer& stranger) override { strangers.push_back(stranger); }
 
   int count(net::Control::BodyCase body) const {
     int found = 0;
@@ -65,6 +69,7 @@ class Node : public TransportHandler {
   std::vector<std::pair<PeerId, net::Control>> control;
   std::vector<ArrivedBulk> bulk;
   std::vector<PeerId> disconnected;
+  std::vector<RefusedPeer> strangers;
   std::function<void(PeerId, const net::Control&)> control_hook;
   std::function<int64_t(PeerId, const BulkHeader&)> expected_hook;
   std::function<void()> bulk_hook;

@@ -5,7 +5,6 @@
 
 #include "runtime/node/option_checks.h"
 #include "runtime/node/option_units.h"
-#include "runtime/node/train.h"
 
 namespace {
 
@@ -96,15 +95,4 @@ TEST_CASE("options: durations") {
   for (const char* wrong : {"", "s", "1", "-1s", "1h", "0s", "1s ", "inf s"}) {
     CHECK(!ft::parse_duration(wrong).ok());
   }
-}
-
-TEST_CASE("options: endpoints other than loopback need --insecure") {
-  CHECK(ft::check_endpoint("--listen", "tcp://127.0.0.1:*", false).ok());
-  CHECK(ft::check_endpoint("--listen", "tcp://[::1]:7117", false).ok());
-  CHECK(ft::check_endpoint("--listen", "tcp://10.0.0.1:7117", true).ok());
-  for (const char* wrong :
-       {"tcp://0.0.0.0:1", "tcp://*:1", "tcp://10.0.0.1:7117", "tcp://127.evil.org:1"}) {
-    CHECK(!ft::check_endpoint("--listen", wrong, false).ok());
-  }
-  CHECK(!ft::check_endpoint("--listen", "ipc:///tmp/x", true).ok());
 }

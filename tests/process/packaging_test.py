@@ -11,7 +11,7 @@ import unittest
 
 import ftrun
 
-COMMANDS = ["", "inspect", "plan", "eval", "export", "replay", "doctor"]
+COMMANDS = ["", "inspect", "plan", "eval", "export", "replay", "keygen", "doctor"]
 PACKAGING = ftrun.ROOT / "packaging"
 BUILD = pathlib.Path(ftrun.BINARY).resolve().parent
 

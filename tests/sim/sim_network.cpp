@@ -88,6 +88,7 @@ class SimSockets : public Sockets {
  public:
   SimSockets(SimNetwork* network, NetProcessPtr process)
       : network_(*network), process_(std::move(process)) {}
+  void use_keys(const KeyPair&, Gate*) override {}
   Result<std::unique_ptr<Inbox>> bind(const InboxOptions& options) override;
   Result<std::unique_ptr<Outbox>> connect(const OutboxOptions& options) override;
   bool wait(std::span<Inbox* const>, std::span<Outbox* const>, int, TimeUs) override {
