@@ -1,6 +1,7 @@
 // Every operator of the table on one thread, forward and backward, at sizes of MobileNetV2's middle
-// layers with a batch of 64: op/NAME/forward and op/NAME/backward. Operators that are views do
-// nothing and are left out. Ends at once if an operator has no case here.
+// layers with a batch of 64: op/NAME/forward and op/NAME/backward; apart, too, where the gradients
+// of input 0 and of the others are (splits_backward). Operators that are views do nothing and are left
+// out. Ends at once if an operator has no case here.
 
 #include <benchmark/benchmark.h>
 
@@ -53,7 +54,15 @@ std::vector<OpCase> make_cases() {
   return {
       conv("1x1", kMap, {96, 96, 1, 1}, 1, 1, 0),
       conv("3x3", {64, 64, 16, 16}, {64, 64, 3, 3}, 1, 1, 1),
+      conv("3x3 of 64", {64, 64, 8, 8}, {64, 64, 3, 3}, 1, 1, 1),
+      conv("3x3 of 128", {128, 64, 4, 4}, {128, 128, 3, 3}, 1, 1, 1),
+      conv("3x3 of 32", {32, 32, 15, 15}, {128, 32, 3, 3}, 1, 1, 1),
+      conv("7x7 of 3 stride 2", {3, 64, 32, 32}, {64, 3, 7, 7}, 1, 2, 3),
       conv("3x3 stride 2", {64, 64, 16, 16}, {128, 64, 3, 3}, 1, 2, 1),
+      conv("3x3 of 3", {3, 64, 32, 32}, {32, 3, 3, 3}, 1, 1, 1),
+      conv("3x3 of 3 stride 2", {3, 32, 64, 64}, {64, 3, 3, 3}, 1, 2, 0),
+      conv("3x3 of 16", {16, 32, 15, 15}, {64, 16, 3, 3}, 1, 1, 1),
+      conv("3x3 of 512", {512, 64, 4, 4}, {512, 512, 3, 3}, 1, 1, 1),
       conv("5x5 of 1", {1, 64, 28, 28}, {6, 1, 5, 5}, 1, 1, 2),
       conv("5x5 of 6", {6, 64, 14, 14}, {16, 6, 5, 5}, 1, 1, 0),
       conv("depthwise 3x3", kMap, {96, 1, 3, 3}, 96, 1, 1),
@@ -131,11 +140,15 @@ class BoundOp {
   void forward() {
     plan_.kernel->forward({inputs_, outputs_, stash_, workspace_, &pool_, {}});
   }
-  void backward() {
+  enum class Part : uint8_t { kAll, kInput, kOthers };
+  void backward(Part part = Part::kAll) {
+    std::vector<float*> grad_inputs = grad_inputs_;
+    if (part == Part::kInput) std::fill(grad_inputs.begin() + 1, grad_inputs.end(), nullptr);
+    if (part == Part::kOthers) grad_inputs[0] = nullptr;
     // More inputs and outputs than are saved do no harm.
     const std::vector<const void*> outputs(outputs_.begin(), outputs_.end());
     plan_.kernel->backward(
-        {inputs_, outputs, grad_outputs_, grad_inputs_, stash_, workspace_, &pool_, {}});
+        {inputs_, outputs, grad_outputs_, grad_inputs, stash_, workspace_, &pool_, {}});
   }
 
  private:
@@ -161,17 +174,19 @@ class BoundOp {
   std::byte* workspace_ = nullptr;
 };
 
-void measure(benchmark::State& state, const OpCase& op_case, bool is_backward) {
-  BoundOp op(op_case);
-  op.forward();  // backward reads what it leaves
-  for (auto _ : state) {
-    is_backward ? op.backward() : op.forward();
-    benchmark::ClobberMemory();
-  }
-  if (op.plan().flops > 0) {
-    state.counters["FLOP"] = benchmark::Counter(op.plan().flops * (is_backward ? 2 : 1),
+void add_benchmark(const std::string& name, const OpCase& op_case, double passes,
+                   void (*call)(BoundOp& op)) {
+  benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+    BoundOp op(op_case);
+    op.forward();  // backward reads what it leaves
+    for (auto _ : state) {
+      call(op);
+      benchmark::ClobberMemory();
+    }
+    if (op.plan().flops == 0) return;
+    state.counters["FLOP"] = benchmark::Counter(op.plan().flops * passes,
                                                 benchmark::Counter::kIsIterationInvariantRate);
-  }
+  });
 }
 
 int add_all() {
@@ -184,12 +199,14 @@ int add_all() {
     missing.erase(op_case.op);
     const auto title = op_case.attributes.get_string("ftrun.title", "");
     const std::string name = "op/" + op_case.op + (title->empty() ? "" : " " + *title);
-    benchmark::RegisterBenchmark((name + "/forward").c_str(), [op_case](benchmark::State& state) {
-      measure(state, op_case, false);
-    });
-    benchmark::RegisterBenchmark((name + "/backward").c_str(), [op_case](benchmark::State& state) {
-      measure(state, op_case, true);
-    });
+    using Part = BoundOp::Part;
+    add_benchmark(name + "/forward", op_case, 1, [](BoundOp& op) { op.forward(); });
+    add_benchmark(name + "/backward", op_case, 2, [](BoundOp& op) { op.backward(); });
+    if (!BoundOp(op_case).plan().splits_backward) continue;
+    add_benchmark(name + "/input gradient", op_case, 1,
+                  [](BoundOp& op) { op.backward(Part::kInput); });
+    add_benchmark(name + "/other gradients", op_case, 1,
+                  [](BoundOp& op) { op.backward(Part::kOthers); });
   }
   for (const std::string& name : missing) {
     std::fprintf(stderr, "ops_bench.cpp has no case for %s\n", name.c_str());

@@ -5,7 +5,7 @@
 // https://onnx.ai/onnx/operators/onnx__Conv.html
 //
 // This file checks and chooses; the paths are conv_pointwise.cpp, conv_im2col.cpp,
-// conv_depthwise.cpp and conv_trimmed.cpp. The shape alone decides which one runs.
+// conv_direct.cpp, conv_depthwise.cpp and conv_trimmed.cpp. The shape alone decides which one runs.
 
 #include "kernels/chunked_sum.h"
 #include "kernels/conv_shape.h"
@@ -80,6 +80,8 @@ ConvPath make_conv_path(const ConvShape& shape) {
   if (shape.groups == shape.channels_in && shape.groups == shape.channels_out) {
     return make_conv_depthwise(shape);
   }
+  std::optional<ConvPath> direct = make_conv_direct(shape);
+  if (direct) return std::move(*direct);
   return make_conv_im2col(shape);
 }
 

@@ -1,11 +1,11 @@
 // The depthwise convolution, one filter per channel: direct loops on a flattened grid
-// (depthwise_grid.h), a task being a range of channels. See conv.cpp for the formulas.
+// (conv_grid.h), a task being a range of channels. See conv.cpp for the formulas.
 
 #include <algorithm>
 
 #include "kernels/chunked_sum.h"
 #include "kernels/conv_shape.h"
-#include "kernels/depthwise_grid.h"
+#include "kernels/conv_grid.h"
 #include "kernels/parallel.h"
 
 namespace ft {
@@ -116,7 +116,7 @@ class ConvDepthwise : public Kernel {
   }
 
   ConvShape shape_;
-  DepthwiseGrid grid_;
+  ConvGrid grid_;
 };
 
 }  // namespace

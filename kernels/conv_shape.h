@@ -39,6 +39,8 @@ struct ConvPath {
 ConvPath make_conv_pointwise(const ConvShape& shape);  // 1x1, stride 1, no padding: plain GEMMs
 ConvPath make_conv_im2col(const ConvShape& shape);     // everything else
 ConvPath make_conv_depthwise(const ConvShape& shape);  // groups == Cin == Cout
+// Products on grids; empty where im2col does everything better.
+std::optional<ConvPath> make_conv_direct(const ConvShape& shape);
 // Empty when every tap of the window meets the input somewhere.
 std::optional<ConvPath> make_conv_trimmed(const ConvShape& shape);
 // The one of these that fits the shape.

@@ -52,6 +52,30 @@ struct GemmTile {
 constexpr int64_t kGemmTileRows = 6;
 constexpr int64_t kGemmTileColumns = 16;
 
+// A product whose right side is one array seen at several shifts: a convolution on a grid
+// (conv_direct.h). At most kShiftedRows rows; columns are a multiple of kShiftedColumns.
+struct ShiftedProduct {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t depth = 0;
+  int64_t c_step = 0;
+  const int64_t* shifts = nullptr;  // [depth]
+};
+constexpr int64_t kShiftedRows = 6;
+constexpr int64_t kShiftedColumns = 32;
+
+// The product's gradient for the left side: at most kShiftedSumRows rows and kShiftedSumDepth
+// shifts; columns as above.
+struct ShiftedSums {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t depth = 0;
+  int64_t a_step = 0;
+  const int64_t* shifts = nullptr;  // [depth]
+};
+constexpr int64_t kShiftedSumRows = 3;
+constexpr int64_t kShiftedSumDepth = 4;
+
 // One step of SGD (optimizer.h has the formulas).
 struct SgdFactors {
   float learning_rate = 0;
@@ -128,6 +152,14 @@ struct SgdFactors {
     (plan, dy, x, sums))                                                                          \
   /* A tile of C, its sums over depth in order; a and b are packed, c does not overlap them. */   \
   X(void, gemm_tile, (GemmTile tile, const float* a, const float* b, float* c), (tile, a, b, c))  \
+  /* c[row][i] = sum over k of w[k][row] x[shifts[k] + i], in order; w is [depth][rows], c does     \
+     not overlap the others. */                                                                   \
+  X(void, shifted_product,                                                                        \
+    (const ShiftedProduct* product, const float* w, const float* x, float* c),                    \
+    (product, w, x, c))                                                                           \
+  /* sums[row * depth + k] = sum over i of a[row][i] x[shifts[k] + i], as for sum. */             \
+  X(void, shifted_sums, (const ShiftedSums* shape, const float* a, const float* x, float* sums),  \
+    (shape, a, x, sums))                                                                          \
   /* first[i] = x[2 i], second[i] = x[2 i + 1], row by row; nothing overlaps. */                  \
   X(void, split_pairs, (PairRows rows, const float* x, float* first, float* second),              \
     (rows, x, first, second))                                                                     \

@@ -79,8 +79,10 @@ Status keygen(const Options& options) {
   std::printf(
       "\nTo let this device join, on central's machine:\n  ftrun keygen --allow %s=%s\n"
       "To join when central is here, on the other device:\n"
-      "  ftrun --role stage --central tcp://HOST:7117 --central-key %s\n",
-      own.name.c_str(), key.c_str(), key.c_str());
+      "  ftrun --role stage --central tcp://HOST:7117 --central-key %s\n"
+      "or, where the Debian package is installed, to serve central from now on:\n"
+      "  sudo ftrun-join tcp://HOST:7117 %s\n",
+      own.name.c_str(), key.c_str(), key.c_str(), key.c_str());
   return Status();
 }
 

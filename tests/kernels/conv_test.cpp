@@ -54,7 +54,7 @@ double naive_output(const ConvCase& c, const Tensors& inputs, int64_t channel, i
 }
 
 // Forward against the definition, backward against finite differences.
-void check_conv(const ConvCase& c, bool with_gradient = true) {
+void check_path(const ConvCase& c, bool with_gradient) {
   const OpCase one = op_case(c);
   OpRunner runner(one, {.threads = 2});
   const std::vector<float> got = runner.forward({})[0];
@@ -77,6 +77,17 @@ void check_conv(const ConvCase& c, bool with_gradient = true) {
   }
   CHECK(wrong == 0);
   if (with_gradient) check_gradient(one, kLinearGradient);
+}
+
+// Small convolutions of one group go over grids; of several, through im2col.
+void check_conv(const ConvCase& c, bool with_gradient = true) {
+  check_path(c, with_gradient);
+  if (c.groups != 1 || c.kernel_height * c.kernel_width == 1) return;
+  ConvCase twice = c;
+  twice.channels_in *= 2;
+  twice.channels_out *= 2;
+  twice.groups = 2;
+  check_path(twice, with_gradient);
 }
 
 }  // namespace
@@ -153,6 +164,34 @@ TEST_CASE("conv: k x k, odd sizes, strides, uneven padding, dilation, bias") {
               .kernel_height = 3,
               .kernel_width = 3,
               .pads = {4, 4, 4, 4}});
+}
+
+TEST_CASE("conv: over grids, several blocks of images, the last one shorter") {
+  for (const std::vector<int64_t>& strides : {std::vector<int64_t>{1, 1}, {2, 1}, {3, 2}}) {
+    check_conv({.channels_in = 3,
+                .images = 21,
+                .height = 9,
+                .width = 7,
+                .channels_out = 8,
+                .kernel_height = 2,
+                .kernel_width = 3,
+                .strides = strides,
+                .pads = {1, 0, 0, 2},
+                .dilations = {1, 2},
+                .bias = true});
+  }
+}
+
+TEST_CASE("conv: over grids, several blocks to a task") {
+  const ConvCase c = {.channels_in = 3,
+                      .images = 11,
+                      .height = 60,
+                      .width = 55,
+                      .channels_out = 8,
+                      .kernel_height = 3,
+                      .kernel_width = 3};
+  check_conv(c, false);
+  check_gradient(op_case(c), {.step = 0.25, .tolerance = 1e-3});
 }
 
 TEST_CASE("conv: the image wider than a tile, the channels deeper than a block") {

@@ -57,6 +57,20 @@ class LoopArguments {
       return {.depth = size_ / kGemmTileColumns, .c_step = 19, .accumulates = seed_ % 2 == 0};
     } else if constexpr (std::is_same_v<T, const FirPlan*>) {
       return &plan_;
+    } else if constexpr (std::is_same_v<T, const ShiftedProduct*>) {
+      product_ = {.rows = 1 + size_ % kShiftedRows,
+                  .columns = size_ / 8 / kShiftedColumns * kShiftedColumns,
+                  .depth = plan_.taps,
+                  .c_step = size_ / 7,
+                  .shifts = shifts_.data()};
+      return &product_;
+    } else if constexpr (std::is_same_v<T, const ShiftedSums*>) {
+      sums_ = {.rows = 1 + size_ % kShiftedSumRows,
+               .columns = size_ / 4 / kShiftedColumns * kShiftedColumns,
+               .depth = 1 + size_ / kShiftedSumRows % kShiftedSumDepth,
+               .a_step = size_ / 3,
+               .shifts = shifts_.data()};
+      return &sums_;
     } else {
       static_assert(std::is_same_v<std::remove_const_t<std::remove_pointer_t<T>>, float>,
                     "tell LoopArguments how to make this parameter");
@@ -77,6 +91,8 @@ class LoopArguments {
   int64_t size_max_;
   uint32_t stream_ = 0;
   FirPlan plan_;
+  ShiftedProduct product_;
+  ShiftedSums sums_;
   std::vector<int32_t> masks_;
   std::vector<int64_t> shifts_;
   std::vector<std::vector<float>> arrays_;

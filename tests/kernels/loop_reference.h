@@ -139,6 +139,25 @@ inline void gemm_tile(GemmTile tile, const float* a, const float* b, float* c) {
     }
   }
 }
+inline void shifted_product(const ShiftedProduct* product, const float* w, const float* x,
+                            float* c) {
+  for (int64_t row = 0; row < product->rows; ++row) {
+    each(product->columns, c + row * product->c_step, [=](int64_t i) {
+      return total(product->depth, [=](int64_t k) {
+        return ft::reference::product(w[k * product->rows + row], x[product->shifts[k] + i]);
+      });
+    });
+  }
+}
+inline void shifted_sums(const ShiftedSums* shape, const float* a, const float* x, float* sums) {
+  for (int64_t row = 0; row < shape->rows; ++row) {
+    each(shape->depth, sums + row * shape->depth, [=](int64_t k) {
+      return total(shape->columns, [=](int64_t i) {
+        return product(a[row * shape->a_step + i], x[shape->shifts[k] + i]);
+      });
+    });
+  }
+}
 inline void split_pairs(PairRows rows, const float* x, float* first, float* second) {
   for (int64_t row = 0; row < rows.rows; ++row) {
     for (int64_t i = 0; i < rows.pairs; ++i) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// How a depthwise convolution becomes a one-dimensional one (FirPlan in simd/loops.h).
+// How a convolution becomes a one-dimensional one, for conv_depthwise.cpp and conv_direct.cpp.
 //
 // A channel's images are laid on a grid, flattened, one behind the other. With strides the input is
 // first split into phases: phase (a, b) has the rows a, a + stride, ... and columns b, b + stride,
@@ -19,12 +19,15 @@
 
 namespace ft {
 
-class DepthwiseGrid {
+class ConvGrid {
  public:
-  DepthwiseGrid(const Window& window, int64_t images);
+  // Masks where planes are small (FirPlan in simd/loops.h), blocks of images for one channel.
+  ConvGrid(const Window& window, int64_t images);
+  // Never masks; blocks of at most `block_images_max` images, and of few elements.
+  ConvGrid(const Window& window, int64_t images, int64_t block_images_max, int64_t block_elements);
   // FirPlans point into the grid.
-  DepthwiseGrid(const DepthwiseGrid&) = delete;
-  DepthwiseGrid& operator=(const DepthwiseGrid&) = delete;
+  ConvGrid(const ConvGrid&) = delete;
+  ConvGrid& operator=(const ConvGrid&) = delete;
 
   int64_t taps() const { return window_.kernel_area(); }
   // Images that are worked on at a time, so that they stay in the inner caches.
@@ -39,6 +42,22 @@ class DepthwiseGrid {
   void load_output(const float* dy, int64_t images, float* grid) const;
   void store_input(const float* grid, int64_t images, float* dx) const;
   void store_output(const float* grid, int64_t images, float* y) const;
+
+  // For who goes over the grids by himself. Element 0 of the output lies at margin() of its grid;
+  // what tap i sees of an input grid for output element j lies at margin() + shift(i) + j. Elements
+  // come in whole multiples of period().
+  int64_t margin() const { return margin_; }
+  int64_t elements(int64_t images) const;
+  int64_t shift(int64_t tap) const { return forward_.shifts[static_cast<size_t>(tap)]; }
+  int64_t phases() const { return phases_; }
+  // The taps that see a phase of the input; element j of the phase lies at phase_begin() + j and is
+  // seen, by tap indices[i], in output element margin() + shifts[i] + j.
+  struct Seen {
+    std::vector<int64_t> indices;
+    std::vector<int64_t> shifts;
+  };
+  Seen seen_in(int64_t phase) const;
+  int64_t phase_begin(int64_t phase) const { return margin_ + phase * (block_elements_ + margin_); }
 
   // y = window over x; weights in the order of the file. All buffers are grids.
   void convolve(const float* weights, int64_t images, const float* x, float* y) const;
@@ -59,11 +78,13 @@ class DepthwiseGrid {
     int64_t index, phase, row, column;  // row and column: the shift in units of the grid
   };
 
-  void choose_layout(int64_t images);
+  void make_taps();
+  void choose_layout(int64_t images, bool may_mask);
+  void choose_blocks(int64_t images, int64_t images_max, int64_t elements);
+  void make_plans();
   void add_tap(Plan& plan, const Tap& tap, int64_t phase_offset, int64_t sign) const;
   void finish(Plan& plan) const;
   FirPlan fir_of(const Plan& plan, int64_t images) const;
-  int64_t phase_begin(int64_t phase) const { return margin_ + phase * (block_elements_ + margin_); }
   // Calls fn(grid index, plane index, count) for every row of `images` images and every phase.
   template <typename Function>
   void for_input_rows(int64_t images, const Function& fn) const;

@@ -1,4 +1,4 @@
-#include "kernels/depthwise_grid.h"
+#include "kernels/conv_grid.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -18,9 +18,31 @@ constexpr int64_t kBlockElements = 8 * 1024;
 int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
 int64_t round_up(int64_t value, int64_t multiple) { return ceil_div(value, multiple) * multiple; }
 
+// Zeros behind each row (or column) of `size` elements so that a tap at `shift`, which moves over
+// the first `outputs` of them, sees no neighbour.
+int64_t margin_needed(int64_t shift, int64_t outputs, int64_t size) {
+  return std::max(-shift, outputs + shift - size);
+}
+
 }  // namespace
 
-DepthwiseGrid::DepthwiseGrid(const Window& window, int64_t images) : window_(window) {
+ConvGrid::ConvGrid(const Window& window, int64_t images) : window_(window) {
+  make_taps();
+  choose_layout(images, true);
+  choose_blocks(images, images, kBlockElements);
+  make_plans();
+}
+
+ConvGrid::ConvGrid(const Window& window, int64_t images, int64_t block_images_max,
+                   int64_t block_elements)
+    : window_(window) {
+  make_taps();
+  choose_layout(images, false);
+  choose_blocks(images, block_images_max, block_elements);
+  make_plans();
+}
+
+void ConvGrid::make_taps() {
   const Window& w = window_;
   phases_ = w.stride_height * w.stride_width;
   for (int64_t ky = 0; ky < w.kernel_height; ++ky) {
@@ -34,13 +56,41 @@ DepthwiseGrid::DepthwiseGrid(const Window& window, int64_t images) : window_(win
       taps_.push_back({ky * w.kernel_width + kx, phase, row, column});
     }
   }
-  choose_layout(images);
-  const int64_t fitting = std::max<int64_t>(1, kBlockElements / (plane_ * phases_));
+}
+
+void ConvGrid::choose_layout(int64_t images, bool may_mask) {
+  const Window& w = window_;
+  rows_ = std::max(w.output_height, ceil_div(w.input_height, w.stride_height));
+  columns_ = std::max(w.output_width, ceil_div(w.input_width, w.stride_width));
+  const int64_t period = std::lcm(rows_ * columns_, kFirPeriodLanes);
+  // A batch that does not fill the masks once would be computed several times over.
+  is_masked_ = may_mask && period <= std::min(kMaskPeriodMax, images * rows_ * columns_);
+  int64_t row_margin = 0;
+  int64_t column_margin = 0;
+  if (!is_masked_) {
+    for (const Tap& tap : taps_) {
+      row_margin = std::max(row_margin, margin_needed(tap.row, w.output_height, rows_));
+      column_margin = std::max(column_margin, margin_needed(tap.column, w.output_width, columns_));
+    }
+  }
+  period_ = is_masked_ ? period : kShiftedColumns;
+  pitch_ = columns_ + column_margin;
+  plane_ = (rows_ + row_margin) * pitch_;
+  for (const Tap& tap : taps_) {
+    margin_ = std::max(margin_, std::abs(tap.row * pitch_ + tap.column));
+  }
+  margin_ = round_up(margin_, kFirPeriodLanes);
+}
+
+void ConvGrid::choose_blocks(int64_t images, int64_t images_max, int64_t elements) {
+  const int64_t fitting = std::clamp<int64_t>(elements / (plane_ * phases_), 1, images_max);
   // Whole periods, so that no element of a block is computed for nothing.
   const int64_t step = is_masked_ ? period_ / std::gcd(period_, plane_) : 1;
   block_images_ = std::min(images, std::max(step, fitting / step * step));
   block_elements_ = round_up(block_images_ * plane_, period_);
+}
 
+void ConvGrid::make_plans() {
   transposed_.resize(static_cast<size_t>(phases_));
   for (const Tap& tap : taps_) {
     add_tap(forward_, tap, phase_begin(tap.phase) - phase_begin(0), 1);
@@ -50,32 +100,15 @@ DepthwiseGrid::DepthwiseGrid(const Window& window, int64_t images) : window_(win
   for (Plan& plan : transposed_) finish(plan);
 }
 
-void DepthwiseGrid::choose_layout(int64_t images) {
-  const Window& w = window_;
-  rows_ = std::max(w.output_height, ceil_div(w.input_height, w.stride_height));
-  columns_ = std::max(w.output_width, ceil_div(w.input_width, w.stride_width));
-  const int64_t period = std::lcm(rows_ * columns_, kFirPeriodLanes);
-  // A batch that does not fill the masks once would be computed several times over.
-  is_masked_ = period <= std::min(kMaskPeriodMax, images * rows_ * columns_);
-  int64_t row_margin = 0;
-  int64_t column_margin = 0;
-  if (!is_masked_) {
-    for (const Tap& tap : taps_) {
-      row_margin = std::max(row_margin, std::abs(tap.row));
-      column_margin = std::max(column_margin, std::abs(tap.column));
-    }
-  }
-  period_ = is_masked_ ? period : kFirPeriodLanes;
-  pitch_ = columns_ + column_margin;
-  plane_ = (rows_ + row_margin) * pitch_;
-  for (const Tap& tap : taps_) {
-    margin_ = std::max(margin_, std::abs(tap.row * pitch_ + tap.column));
-  }
-  margin_ = round_up(margin_, kFirPeriodLanes);
+int64_t ConvGrid::elements(int64_t images) const { return round_up(images * plane_, period_); }
+
+ConvGrid::Seen ConvGrid::seen_in(int64_t phase) const {
+  const Plan& plan = transposed_[static_cast<size_t>(phase)];
+  return {plan.weight_indices, plan.shifts};
 }
 
 // sign 1: the element reads at +shift (forward); -1: at -shift (transposed).
-void DepthwiseGrid::add_tap(Plan& plan, const Tap& tap, int64_t phase_offset, int64_t sign) const {
+void ConvGrid::add_tap(Plan& plan, const Tap& tap, int64_t phase_offset, int64_t sign) const {
   plan.weight_indices.push_back(tap.index);
   plan.shifts.push_back(phase_offset + sign * (tap.row * pitch_ + tap.column));
   for (int64_t i = 0; i < period_; ++i) {
@@ -86,21 +119,21 @@ void DepthwiseGrid::add_tap(Plan& plan, const Tap& tap, int64_t phase_offset, in
   }
 }
 
-void DepthwiseGrid::finish(Plan& plan) const {
+void ConvGrid::finish(Plan& plan) const {
   plan.fir.period = period_;
   plan.fir.taps = static_cast<int64_t>(plan.shifts.size());
   plan.fir.masks = plan.masks.data();
   plan.fir.shifts = plan.shifts.data();
 }
 
-FirPlan DepthwiseGrid::fir_of(const Plan& plan, int64_t images) const {
+FirPlan ConvGrid::fir_of(const Plan& plan, int64_t images) const {
   FirPlan fir = plan.fir;
-  fir.groups = ceil_div(images * plane_, period_);
+  fir.groups = elements(images) / period_;
   return fir;
 }
 
 template <typename Function>
-void DepthwiseGrid::for_input_rows(int64_t images, const Function& fn) const {
+void ConvGrid::for_input_rows(int64_t images, const Function& fn) const {
   const Window& w = window_;
   for (int64_t phase = 0; phase < phases_; ++phase) {
     const int64_t row_first = phase / w.stride_width;
@@ -117,7 +150,7 @@ void DepthwiseGrid::for_input_rows(int64_t images, const Function& fn) const {
 }
 
 template <typename Function>
-void DepthwiseGrid::for_input_pairs(int64_t images, const Function& fn) const {
+void ConvGrid::for_input_pairs(int64_t images, const Function& fn) const {
   const Window& w = window_;
   const int64_t step = w.stride_height * w.input_width;
   for (int64_t row = 0; row < std::min(w.stride_height, w.input_height); ++row) {
@@ -137,7 +170,7 @@ void DepthwiseGrid::for_input_pairs(int64_t images, const Function& fn) const {
   }
 }
 
-void DepthwiseGrid::load_input(const float* x, int64_t images, float* grid) const {
+void ConvGrid::load_input(const float* x, int64_t images, float* grid) const {
   const int64_t step = window_.stride_width;
   if (phases_ == 1 && plane_ == window_.input_plane()) {
     std::memcpy(grid + margin_, x, static_cast<size_t>(images * plane_) * sizeof(float));
@@ -154,7 +187,7 @@ void DepthwiseGrid::load_input(const float* x, int64_t images, float* grid) cons
   });
 }
 
-void DepthwiseGrid::store_input(const float* grid, int64_t images, float* dx) const {
+void ConvGrid::store_input(const float* grid, int64_t images, float* dx) const {
   const int64_t step = window_.stride_width;
   if (phases_ == 1 && plane_ == window_.input_plane()) {
     std::memcpy(dx, grid + margin_, static_cast<size_t>(images * plane_) * sizeof(float));
@@ -171,7 +204,7 @@ void DepthwiseGrid::store_input(const float* grid, int64_t images, float* dx) co
   });
 }
 
-void DepthwiseGrid::load_output(const float* dy, int64_t images, float* grid) const {
+void ConvGrid::load_output(const float* dy, int64_t images, float* grid) const {
   const Window& w = window_;
   float* const to = grid + margin_;
   // What a whole block left behind must not count in the sums of a last, shorter one.
@@ -187,7 +220,7 @@ void DepthwiseGrid::load_output(const float* dy, int64_t images, float* grid) co
   }
 }
 
-void DepthwiseGrid::store_output(const float* grid, int64_t images, float* y) const {
+void ConvGrid::store_output(const float* grid, int64_t images, float* y) const {
   const Window& w = window_;
   const float* const from = grid + margin_;
   if (plane_ == w.output_plane()) {
@@ -200,12 +233,12 @@ void DepthwiseGrid::store_output(const float* grid, int64_t images, float* y) co
   }
 }
 
-void DepthwiseGrid::convolve(const float* weights, int64_t images, const float* x, float* y) const {
+void ConvGrid::convolve(const float* weights, int64_t images, const float* x, float* y) const {
   const FirPlan fir = fir_of(forward_, images);
   loops::fir(&fir, weights, x + margin_, y + margin_);
 }
 
-void DepthwiseGrid::convolve_transposed(const float* weights, int64_t images, const float* dy,
+void ConvGrid::convolve_transposed(const float* weights, int64_t images, const float* dy,
                                         float* dx, float* scratch) const {
   for (int64_t phase = 0; phase < phases_; ++phase) {
     const Plan& plan = transposed_[static_cast<size_t>(phase)];
@@ -222,7 +255,7 @@ void DepthwiseGrid::convolve_transposed(const float* weights, int64_t images, co
   }
 }
 
-void DepthwiseGrid::correlate(int64_t images, const float* dy, const float* x, float* sums) const {
+void ConvGrid::correlate(int64_t images, const float* dy, const float* x, float* sums) const {
   const FirPlan fir = fir_of(forward_, images);
   loops::fir_weights(&fir, dy + margin_, x + margin_, sums);
 }

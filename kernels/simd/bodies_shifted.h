@@ -1,0 +1,113 @@
+#pragma once
+
+// Part of loop_bodies.h: the inner products of a convolution on a grid (conv_direct.h). Each vector
+// that is loaded is used for all rows, each weight for all vectors of a strip.
+
+#include "kernels/simd/loops.h"
+#include "kernels/simd/vector.h"
+
+namespace ft {
+namespace {
+
+// Vectors of a strip: with six rows, 12 sums of 16 registers, or 24 of aarch64's 32.
+#if defined(__aarch64__)
+constexpr int kShiftedVectors = 4;
+#else
+constexpr int kShiftedVectors = 2;
+#endif
+static_assert(kShiftedColumns % (kShiftedVectors * kLanes) == 0);
+
+template <int rows>
+FT_INLINE void shifted_strip(const ShiftedProduct& product, const float* w, const float* x,
+                             float* c) {
+  Vec sums[rows][kShiftedVectors] = {};
+  for (int64_t k = 0; k < product.depth; ++k) {
+    const float* const source = x + product.shifts[k];
+    Vec right[kShiftedVectors];
+    for (int v = 0; v < kShiftedVectors; ++v) right[v] = Wide::load(source + v * kLanes);
+    for (int row = 0; row < rows; ++row) {
+      const Vec left = Wide::all(w[row]);
+      for (int v = 0; v < kShiftedVectors; ++v) {
+        sums[row][v] = Wide::fma(left, right[v], sums[row][v]);
+      }
+    }
+    w += rows;
+  }
+  for (int row = 0; row < rows; ++row) {
+    for (int v = 0; v < kShiftedVectors; ++v) {
+      Wide::store(c + row * product.c_step + v * kLanes, sums[row][v]);
+    }
+  }
+}
+
+template <int rows>
+void shifted_rows(const ShiftedProduct& product, const float* w, const float* x, float* c) {
+  for (int64_t i = 0; i < product.columns; i += kShiftedVectors * kLanes) {
+    shifted_strip<rows>(product, w, x + i, c + i);
+  }
+}
+
+void shifted_product(const ShiftedProduct* product, const float* w, const float* x, float* c) {
+  switch (product->rows) {
+    case 1:
+      return shifted_rows<1>(*product, w, x, c);
+    case 2:
+      return shifted_rows<2>(*product, w, x, c);
+    case 3:
+      return shifted_rows<3>(*product, w, x, c);
+    case 4:
+      return shifted_rows<4>(*product, w, x, c);
+    case 5:
+      return shifted_rows<5>(*product, w, x, c);
+    default:
+      return shifted_rows<6>(*product, w, x, c);
+  }
+}
+
+template <int rows, int depth>
+void shifted_block(const ShiftedSums& shape, const float* a, const float* x, float* sums) {
+  Vec totals[rows][depth] = {};
+  const float* source[depth];
+  for (int k = 0; k < depth; ++k) source[k] = x + shape.shifts[k];
+  for (int64_t i = 0; i < shape.columns; i += kLanes) {
+    Vec left[rows];
+    for (int row = 0; row < rows; ++row) left[row] = Wide::load(a + row * shape.a_step + i);
+    for (int k = 0; k < depth; ++k) {
+      const Vec right = Wide::load(source[k] + i);
+      for (int row = 0; row < rows; ++row) {
+        totals[row][k] = Wide::fma(left[row], right, totals[row][k]);
+      }
+    }
+  }
+  for (int row = 0; row < rows; ++row) {
+    for (int k = 0; k < depth; ++k) sums[row * depth + k] = sum_of_lanes(totals[row][k]);
+  }
+}
+
+template <int rows>
+void shifted_sums_of(const ShiftedSums& shape, const float* a, const float* x, float* sums) {
+  switch (shape.depth) {
+    case 1:
+      return shifted_block<rows, 1>(shape, a, x, sums);
+    case 2:
+      return shifted_block<rows, 2>(shape, a, x, sums);
+    case 3:
+      return shifted_block<rows, 3>(shape, a, x, sums);
+    default:
+      return shifted_block<rows, 4>(shape, a, x, sums);
+  }
+}
+
+void shifted_sums(const ShiftedSums* shape, const float* a, const float* x, float* sums) {
+  switch (shape->rows) {
+    case 1:
+      return shifted_sums_of<1>(*shape, a, x, sums);
+    case 2:
+      return shifted_sums_of<2>(*shape, a, x, sums);
+    default:
+      return shifted_sums_of<3>(*shape, a, x, sums);
+  }
+}
+
+}  // namespace
+}  // namespace ft
