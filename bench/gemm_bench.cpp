@@ -3,7 +3,6 @@
 // per second, packing included.
 
 #include <benchmark/benchmark.h>
-
 #include <string>
 #include <vector>
 

@@ -1,8 +1,7 @@
-// Every loop of kernels/simd/loops.h in every table that this machine runs: loop/NAME/TABLE/ELEMENTS,
-// once with all arrays in the first cache and once far beyond the last.
+// Every loop of kernels/simd/loops.h in every table that this machine runs:
+// loop/NAME/TABLE/ELEMENTS, once with all arrays in the first cache and once far beyond the last.
 
 #include <benchmark/benchmark.h>
-
 #include <string>
 #include <tuple>
 

@@ -1,10 +1,9 @@
 // Every operator of the table on one thread, forward and backward, at sizes of MobileNetV2's middle
 // layers with a batch of 64: op/NAME/forward and op/NAME/backward; apart, too, where the gradients
-// of input 0 and of the others are (splits_backward). Operators that are views do nothing and are left
-// out. Ends at once if an operator has no case here.
+// of input 0 and of the others are (splits_backward). Operators that are views do nothing and are
+// left out. Ends at once if an operator has no case here.
 
 #include <benchmark/benchmark.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -122,8 +121,8 @@ class BoundOp {
               ? inputs[i].constant
               : hold(random_floats(1, static_cast<uint32_t>(i), input.type.shape.element_count(),
                                    input.low, input.high)));
-      grad_inputs_.push_back(input.role == InputRole::kVaried ? allocate(input.type.bytes())->floats()
-                                                              : nullptr);
+      grad_inputs_.push_back(
+          input.role == InputRole::kVaried ? allocate(input.type.bytes())->floats() : nullptr);
     }
     for (const TensorType& type : plan_.outputs) {
       outputs_.push_back(allocate(type.bytes())->data());
@@ -132,14 +131,12 @@ class BoundOp {
     grad_outputs_[0] = static_cast<const float*>(
         hold(random_floats(1, 9, plan_.outputs[0].shape.element_count(), -1, 1)));
     stash_ = allocate(plan_.stash_bytes)->data();
-    workspace_ = allocate(std::max(plan_.forward_workspace_bytes, plan_.backward_workspace_bytes))
-                     ->data();
+    workspace_ =
+        allocate(std::max(plan_.forward_workspace_bytes, plan_.backward_workspace_bytes))->data();
   }
 
   const KernelPlan& plan() const { return plan_; }
-  void forward() {
-    plan_.kernel->forward({inputs_, outputs_, stash_, workspace_, &pool_, {}});
-  }
+  void forward() { plan_.kernel->forward({inputs_, outputs_, stash_, workspace_, &pool_, {}}); }
   enum class Part : uint8_t { kAll, kInput, kOthers };
   void backward(Part part = Part::kAll) {
     std::vector<float*> grad_inputs = grad_inputs_;
@@ -184,8 +181,8 @@ void add_benchmark(const std::string& name, const OpCase& op_case, double passes
       benchmark::ClobberMemory();
     }
     if (op.plan().flops == 0) return;
-    state.counters["FLOP"] = benchmark::Counter(op.plan().flops * passes,
-                                                benchmark::Counter::kIsIterationInvariantRate);
+    state.counters["FLOP"] =
+        benchmark::Counter(op.plan().flops * passes, benchmark::Counter::kIsIterationInvariantRate);
   });
 }
 

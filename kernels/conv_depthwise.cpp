@@ -1,12 +1,12 @@
 // The depthwise convolution, one filter per channel: direct loops on a flattened grid
-// (conv_grid.h), a task being a range of channels. See conv.cpp for the formulas.
+// (window_grid.h), a task being a range of channels. See conv.cpp for the formulas.
 
 #include <algorithm>
 
 #include "kernels/chunked_sum.h"
 #include "kernels/conv_shape.h"
-#include "kernels/conv_grid.h"
 #include "kernels/parallel.h"
+#include "kernels/window_grid.h"
 
 namespace ft {
 namespace {
@@ -116,7 +116,7 @@ class ConvDepthwise : public Kernel {
   }
 
   ConvShape shape_;
-  ConvGrid grid_;
+  WindowGrid grid_;
 };
 
 }  // namespace

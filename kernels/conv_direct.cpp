@@ -1,16 +1,16 @@
-// The convolution as products on grids (conv_grid.h): what a tap sees of all positions is the grid,
-// shifted, so the rows of the column matrix need not be copied together. A unit of work is a block
-// of images with all channels; see conv.cpp for the formulas. What im2col does better for a shape,
-// the forward pass or one of the gradients, is left to it.
+// The convolution as products on grids (window_grid.h): what a tap sees of all positions is the
+// grid, shifted, so the rows of the column matrix need not be copied together. A unit of work is a
+// block of images with all channels; see conv.cpp for the formulas. What im2col does better for a
+// shape, the forward pass or one of the gradients, is left to it.
 
 #include <algorithm>
 #include <array>
 #include <vector>
 
-#include "kernels/conv_grid.h"
 #include "kernels/conv_shape.h"
 #include "kernels/parallel.h"
 #include "kernels/simd/loops.h"
+#include "kernels/window_grid.h"
 
 namespace ft {
 namespace {
@@ -66,7 +66,7 @@ class ConvDirect : public Kernel {
       }
     }
     for (int64_t phase = 0; phase < grid_.phases(); ++phase) {
-      const ConvGrid::Seen seen = grid_.seen_in(phase);
+      const WindowGrid::Seen seen = grid_.seen_in(phase);
       Phase made;
       made.taps = seen.indices;
       for (int64_t channel = 0; channel < shape.channels_out; ++channel) {
@@ -197,8 +197,8 @@ class ConvDirect : public Kernel {
     return (channel * shape_.images + image) * shape_.window.output_plane();
   }
 
-  // Calls fn(slot, block) for every block; a task's blocks are consecutive and share its slot, which
-  // is zero at first.
+  // Calls fn(slot, block) for every block; a task's blocks are consecutive and share its slot,
+  // which is zero at first.
   template <typename Function>
   void for_blocks(ThreadPool* pool, float* slots, int64_t slot_elements, const Function& fn) const {
     pool->run(tasks_, [&](int64_t task) {
@@ -306,7 +306,7 @@ class ConvDirect : public Kernel {
   const ConvShape shape_;
   const Parts parts_;
   const ConvPath im2col_;
-  const ConvGrid grid_;
+  const WindowGrid grid_;
   const int64_t blocks_;
   const int64_t tasks_;
   std::vector<int64_t> shifts_;  // [channels_in][taps]

@@ -2,127 +2,119 @@
 // elements the first in row-major order wins; NaN wins over everything, so that it is seen.
 // https://onnx.ai/onnx/operators/onnx__MaxPool.html
 //
+// A window of nothing but minus infinity gives its gradient to its first element, or to nobody if
+// that is padding.
+//
 // The stash holds, per output, which element of the window won: 2 bytes.
 
-#include <array>
+#include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "kernels/ops.h"
 #include "kernels/parallel.h"
 #include "kernels/pool_shape.h"
 #include "kernels/simd/loops.h"
+#include "kernels/window_grid.h"
 
 namespace ft {
 namespace {
 
-constexpr int64_t kRowOutputs = 64;
+// Tasks, each with its own grids: enough for a board's cores to finish together.
+constexpr int64_t kPoolTasks = 8;
+// A phase of the input, the largest elements and their places are read and written at once.
+constexpr int64_t kPoolGridElements = 8 * 1024;
 
+// Windows over planes on grids (window_grid.h), with minus infinity around the input.
 class MaxPool : public Kernel {
  public:
-  MaxPool(const PoolShape& shape, bool saves) : shape_(shape), saves_(saves) {}
+  MaxPool(const PoolShape& shape, bool saves)
+      : shape_(shape),
+        saves_(saves),
+        grid_(shape.window, shape.planes, ceil_div(shape.planes, kPoolTasks), kPoolGridElements),
+        blocks_(ceil_div(shape.planes, grid_.block_images())),
+        tasks_(std::min(kPoolTasks, blocks_)) {
+    for (int64_t tap = 0; tap < grid_.taps(); ++tap) shifts_.push_back(grid_.shift(tap));
+  }
+
+  int64_t workspace_bytes() const { return tasks_ * slot_elements() * 4; }
 
   void forward(const ForwardArgs& args) const override {
     const auto* x = static_cast<const float*>(args.inputs[0]);
     auto* y = static_cast<float*>(args.outputs[0]);
     auto* const winners = reinterpret_cast<uint16_t*>(args.stash);
-    const Window& w = shape_.window;
-    parallel_for_rows(args.pool, shape_.planes, w.input_plane(), [&](int64_t plane) {
-      const int64_t out = plane * w.output_plane();
-      forward_plane(x + plane * w.input_plane(), y + out, saves_ ? winners + out : nullptr);
+    for_blocks(args, [&](const Slot& slot, int64_t plane, int64_t planes) {
+      grid_.load_input(x + plane * shape_.window.input_plane(), planes, slot.input);
+      const ShiftedMax shape = {
+          .columns = grid_.elements(planes), .depth = grid_.taps(), .shifts = shifts_.data()};
+      loops::shifted_max(&shape, slot.input + grid_.margin(), slot.output + grid_.margin(),
+                         slot.winners + grid_.margin());
+      const int64_t out = plane * shape_.window.output_plane();
+      grid_.store_output(slot.output, planes, y + out);
+      if (!saves_) return;
+      grid_.store_output(slot.winners, planes, slot.compact);
+      std::copy_n(slot.compact, planes * shape_.window.output_plane(), winners + out);
     });
   }
 
   void backward(const BackwardArgs& args) const override {
     float* const dx = args.grad_inputs[0];
     if (dx == nullptr) return;
+    const float* const dy = args.grad_outputs[0];
     const auto* winners = reinterpret_cast<const uint16_t*>(args.stash);
-    const Window& w = shape_.window;
-    parallel_for_rows(args.pool, shape_.planes, w.input_plane(), [&](int64_t plane) {
-      const int64_t out = plane * w.output_plane();
-      backward_plane(args.grad_outputs[0] + out, winners + out, dx + plane * w.input_plane());
+    for_blocks(args, [&](const Slot& slot, int64_t plane, int64_t planes) {
+      const int64_t out = plane * shape_.window.output_plane();
+      grid_.load_output(dy + out, planes, slot.output);
+      std::copy_n(winners + out, planes * shape_.window.output_plane(), slot.compact);
+      grid_.load_output(slot.compact, planes, slot.winners);
+      loops::fill(0.0F, slot.input, grid_.input_elements());
+      for (int64_t tap = 0; tap < grid_.taps(); ++tap) {
+        loops::accumulate_where(static_cast<float>(tap), slot.winners + grid_.margin(),
+                                slot.output + grid_.margin(),
+                                slot.input + grid_.margin() + shifts_[static_cast<size_t>(tap)],
+                                grid_.elements(planes));
+      }
+      grid_.store_input(slot.input, planes, dx + plane * shape_.window.input_plane());
     });
   }
 
  private:
-  // Outputs side by side, window element by window element: no branch depends on the data, and the
-  // compiler makes vectors of it.
-  struct Row {
-    std::array<float, kRowOutputs> best;
-    std::array<int32_t, kRowOutputs> winner;
+  struct Slot {
+    float* input;    // a grid of x, or of dx
+    float* output;   // a grid of y, or of dy
+    float* winners;  // a grid of taps' numbers
+    float* compact;  // those of the windows alone
   };
 
-  void forward_plane(const float* x, float* y, uint16_t* winners) const {
-    const Window& w = shape_.window;
-    for (int64_t oy = 0; oy < w.output_height; ++oy) {
-      for (int64_t first = 0; first < w.output_width; first += kRowOutputs) {
-        const int64_t count = std::min(kRowOutputs, w.output_width - first);
-        Row row;
-        find_winners(x, oy, first, count, &row);
-        const int64_t out = oy * w.output_width + first;
-        std::copy_n(row.best.begin(), count, y + out);
-        if (winners != nullptr) std::copy_n(row.winner.begin(), count, winners + out);
+  int64_t slot_elements() const {
+    const int64_t compact = grid_.block_images() * shape_.window.output_plane();
+    return grid_.input_elements() + 2 * grid_.output_elements() + ceil_div(compact, 16) * 16;
+  }
+
+  // Calls fn(slot, first plane, planes) for every block.
+  template <typename Args, typename Function>
+  void for_blocks(const Args& args, const Function& fn) const {
+    args.pool->run(tasks_, [&](int64_t task) {
+      Slot slot{};
+      slot.input = reinterpret_cast<float*>(args.workspace) + task * slot_elements();
+      slot.output = slot.input + grid_.input_elements();
+      slot.winners = slot.output + grid_.output_elements();
+      slot.compact = slot.winners + grid_.output_elements();
+      loops::fill(-std::numeric_limits<float>::infinity(), slot.input, grid_.input_elements());
+      loops::fill(0.0F, slot.output, 2 * grid_.output_elements());
+      for (int64_t i = task * blocks_ / tasks_; i < (task + 1) * blocks_ / tasks_; ++i) {
+        const int64_t plane = i * grid_.block_images();
+        fn(slot, plane, std::min(grid_.block_images(), shape_.planes - plane));
       }
-    }
-  }
-
-  void find_winners(const float* x, int64_t oy, int64_t first, int64_t count, Row* row) const {
-    const Window& w = shape_.window;
-    const int64_t top = w.input_row(oy, 0);
-    const int64_t row_first = std::max<int64_t>(0, -top);
-    const int64_t row_last = std::min(w.kernel_height, w.input_height - top);
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t column = std::max<int64_t>(0, -w.input_column(first + i, 0));
-      row->best[static_cast<size_t>(i)] = -std::numeric_limits<float>::infinity();
-      row->winner[static_cast<size_t>(i)] =
-          static_cast<int32_t>(row_first * w.kernel_width + column);
-    }
-    for (int64_t ky = row_first; ky < row_last; ++ky) {
-      const float* line = x + (top + ky) * w.input_width;
-      for (int64_t kx = 0; kx < w.kernel_width; ++kx) {
-        // Outputs for which this element lies inside the input.
-        const int64_t base = w.input_column(first, kx);
-        const int64_t from = base >= 0 ? 0 : ceil_div(-base, w.stride_width);
-        const int64_t room = w.input_width - base;
-        const int64_t to = room <= 0 ? 0 : std::min(count, ceil_div(room, w.stride_width));
-        const auto element = static_cast<int32_t>(ky * w.kernel_width + kx);
-        if (w.stride_width == 1) {
-          challenge<1>(line + base, from, to, element, row);
-        } else if (w.stride_width == 2) {
-          challenge<2>(line + base, from, to, element, row);
-        } else {
-          challenge<0>(line + base, from, to, element, row);
-        }
-      }
-    }
-  }
-
-  // Outputs [from, to) compare their best with this element of their windows. Stride 0: the
-  // window's own.
-  template <int64_t Stride>
-  void challenge(const float* x, int64_t from, int64_t to, int32_t element, Row* row) const {
-    const int64_t stride = Stride > 0 ? Stride : shape_.window.stride_width;
-    float* const best = row->best.data();
-    int32_t* const winner = row->winner.data();
-    for (int64_t i = from; i < to; ++i) {
-      const float value = x[i * stride];
-      const bool wins = static_cast<int>(value > best[i]) | static_cast<int>(value != value);
-      best[i] = wins ? value : best[i];
-      winner[i] = wins ? element : winner[i];
-    }
-  }
-
-  void backward_plane(const float* dy, const uint16_t* winners, float* dx) const {
-    const Window& w = shape_.window;
-    loops::fill(0.0F, dx, w.input_plane());
-    for_windows(w, [&](int64_t out, const WindowSpan& span) {
-      const int64_t ky = winners[out] / w.kernel_width;
-      const int64_t kx = winners[out] % w.kernel_width;
-      dx[span.input + ky * w.input_width + kx] += dy[out];
     });
   }
 
-  PoolShape shape_;
-  bool saves_;  // for backward
+  const PoolShape shape_;
+  const bool saves_;  // for backward
+  const WindowGrid grid_;
+  const int64_t blocks_;
+  const int64_t tasks_;
+  std::vector<int64_t> shifts_;
 };
 
 }  // namespace
@@ -137,7 +129,9 @@ Result<KernelPlan> make_max_pool(const OpRequest& request) {
   }
   KernelPlan plan = pool_plan(shape, request);
   const bool saves = request.mode == Mode::kTrain;
-  plan.kernel = std::make_unique<MaxPool>(shape, saves);
+  auto kernel = std::make_unique<MaxPool>(shape, saves);
+  plan.forward_workspace_bytes = plan.backward_workspace_bytes = kernel->workspace_bytes();
+  plan.kernel = std::move(kernel);
   plan.stash_bytes = saves ? plan.outputs[0].shape.element_count() * 2 : 0;
   return plan;
 }

@@ -37,6 +37,20 @@ void clip_backward(const float* x, const float* dy, float low, float high, float
   });
 }
 
+void leaky_relu(const float* x, float slope, float* out, int64_t n) {
+  for_elements(n, [=](auto lanes, int64_t i) {
+    const auto v = lanes.load(x + i);
+    lanes.store(out + i, v > 0.0F ? v : v * slope);
+  });
+}
+
+void leaky_relu_backward(const float* y, const float* dy, float slope, float* dx, int64_t n) {
+  for_elements(n, [=](auto lanes, int64_t i) {
+    const auto g = lanes.load(dy + i);
+    lanes.store(dx + i, lanes.load(y + i) > 0.0F ? g : g * slope);
+  });
+}
+
 void add(const float* a, const float* b, float* out, int64_t n) {
   for_elements(n, [=](auto lanes, int64_t i) {
     lanes.store(out + i, lanes.load(a + i) + lanes.load(b + i));
@@ -84,6 +98,13 @@ void axpy(float s, const float* x, float* out, int64_t n) {
 void multiply_accumulate(const float* a, const float* b, float* out, int64_t n) {
   for_elements(n, [=](auto lanes, int64_t i) {
     lanes.store(out + i, lanes.fma(lanes.load(a + i), lanes.load(b + i), lanes.load(out + i)));
+  });
+}
+
+void accumulate_where(float code, const float* codes, const float* x, float* out, int64_t n) {
+  for_elements(n, [=](auto lanes, int64_t i) {
+    const auto added = lanes.load(codes + i) == code ? lanes.load(x + i) : lanes.all(0.0F);
+    lanes.store(out + i, lanes.load(out + i) + added);
   });
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// Part of loop_bodies.h: the inner products of a convolution on a grid (conv_direct.h). Each vector
-// that is loaded is used for all rows, each weight for all vectors of a strip.
+// Part of loop_bodies.h: windows on a grid (window_grid.h). In the products each vector that is
+// loaded is used for all rows, each weight for all vectors of a strip.
 
 #include "kernels/simd/loops.h"
 #include "kernels/simd/vector.h"
@@ -106,6 +106,21 @@ void shifted_sums(const ShiftedSums* shape, const float* a, const float* x, floa
       return shifted_sums_of<2>(*shape, a, x, sums);
     default:
       return shifted_sums_of<3>(*shape, a, x, sums);
+  }
+}
+
+void shifted_max(const ShiftedMax* shape, const float* x, float* best, float* winner) {
+  for (int64_t i = 0; i < shape->columns; i += kLanes) {
+    Vec largest = Wide::load(x + shape->shifts[0] + i);
+    Vec place = {};
+    for (int64_t k = 1; k < shape->depth; ++k) {
+      const Vec v = Wide::load(x + shape->shifts[k] + i);
+      const auto wins = (v > largest) | (v != v);
+      largest = wins ? v : largest;
+      place = wins ? Wide::all(static_cast<float>(k)) : place;
+    }
+    Wide::store(best + i, largest);
+    Wide::store(winner + i, place);
   }
 }
 

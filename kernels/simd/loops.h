@@ -76,6 +76,13 @@ struct ShiftedSums {
 constexpr int64_t kShiftedSumRows = 3;
 constexpr int64_t kShiftedSumDepth = 4;
 
+// The largest of what several taps see (max_pool.cpp); columns as above.
+struct ShiftedMax {
+  int64_t columns = 0;
+  int64_t depth = 0;
+  const int64_t* shifts = nullptr;  // [depth]
+};
+
 // One step of SGD (optimizer.h has the formulas).
 struct SgdFactors {
   float learning_rate = 0;
@@ -85,86 +92,98 @@ struct SgdFactors {
 };
 
 // X(result, name, parameters, arguments)
-#define FT_LOOPS(X)                                                                               \
-  /* out = max(x, 0); NaN stays NaN. */                                                           \
-  X(void, relu, (const float* x, float* out, int64_t n), (x, out, n))                             \
-  /* dx = y > 0 ? dy : 0, with y the input or the output of relu. */                              \
-  X(void, relu_backward, (const float* y, const float* dy, float* dx, int64_t n), (y, dy, dx, n)) \
-  /* out = min(max(x, low), high); NaN stays NaN. */                                              \
-  X(void, clip, (const float* x, float low, float high, float* out, int64_t n),                   \
-    (x, low, high, out, n))                                                                       \
-  /* dx = low < x && x < high ? dy : 0: as PyTorch's ReLU6, nothing passes on the bounds. x may   \
-     be the output of clip. */                                                                    \
-  X(void, clip_backward,                                                                          \
-    (const float* x, const float* dy, float low, float high, float* dx, int64_t n),               \
-    (x, dy, low, high, dx, n))                                                                    \
-  X(void, add, (const float* a, const float* b, float* out, int64_t n), (a, b, out, n))           \
-  X(void, sub, (const float* a, const float* b, float* out, int64_t n), (a, b, out, n))           \
-  X(void, mul, (const float* a, const float* b, float* out, int64_t n), (a, b, out, n))           \
-  X(void, div, (const float* a, const float* b, float* out, int64_t n), (a, b, out, n))           \
-  /* out = x + s */                                                                               \
-  X(void, add_scalar, (const float* x, float s, float* out, int64_t n), (x, s, out, n))           \
-  /* out = x * s */                                                                               \
-  X(void, scale, (const float* x, float s, float* out, int64_t n), (x, s, out, n))                \
-  /* out += x */                                                                                  \
-  X(void, accumulate, (const float* x, float* out, int64_t n), (x, out, n))                       \
-  /* out += s * x */                                                                              \
-  X(void, axpy, (float s, const float* x, float* out, int64_t n), (s, x, out, n))                 \
-  /* out += a * b */                                                                              \
-  X(void, multiply_accumulate, (const float* a, const float* b, float* out, int64_t n),           \
-    (a, b, out, n))                                                                               \
-  X(void, fill, (float s, float* out, int64_t n), (s, out, n))                                    \
-  /* out[i] = max(out[i], x[i]); NaN in x stays. */                                               \
-  X(void, maximum, (const float* x, float* out, int64_t n), (x, out, n))                          \
-  /* Sum of x. Single precision in several lanes: call it on chunks of some thousand elements     \
-     and add the results in double. */                                                            \
-  X(float, sum, (const float* x, int64_t n), (x, n))                                              \
-  /* sums[0] = sum of x - center, sums[1] = sum of (x - center)^2; as for sum. */                 \
-  X(void, centered_sums, (const float* x, float center, float* sums, int64_t n),                  \
-    (x, center, sums, n))                                                                         \
-  /* Sum of a * b; as for sum. */                                                                 \
-  X(float, dot, (const float* a, const float* b, int64_t n), (a, b, n))                           \
-  /* Largest element; REQUIRES: n > 0. */                                                         \
-  X(float, max_element, (const float* x, int64_t n), (x, n))                                      \
-  /* out = (x - mean) * factor + offset */                                                        \
-  X(void, normalize,                                                                              \
-    (const float* x, float mean, float factor, float offset, float* out, int64_t n),              \
-    (x, mean, factor, offset, out, n))                                                            \
-  /* sums[0] = sum of dy, sums[1] = sum of dy * (x - mean); as for sum. */                        \
-  X(void, normalize_sums, (const float* x, const float* dy, float mean, float* sums, int64_t n),  \
-    (x, dy, mean, sums, n))                                                                       \
-  /* dx = dy * factor + (x - mean) * slope + offset */                                            \
-  X(void, normalize_backward,                                                                     \
-    (const float* x, const float* dy, float mean, float factor, float slope, float offset,        \
-     float* dx, int64_t n),                                                                       \
-    (x, dy, mean, factor, slope, offset, dx, n))                                                  \
-  /* The formulas are in optimizer.h. velocity and velocity_out are null without momentum. */     \
-  X(void, sgd_step,                                                                               \
-    (SgdFactors factors, const float* weights, const float* gradient, const float* velocity,      \
-     float* weights_out, float* velocity_out, int64_t n),                                         \
-    (factors, weights, gradient, velocity, weights_out, velocity_out, n))                         \
-  /* out[i] = sum over the taps of weights[tap] * x[i + shift]; out does not overlap x. Elements  \
-     of x that a mask hides are read and multiplied with 0, so they must be finite. */            \
-  X(void, fir, (const FirPlan* plan, const float* weights, const float* x, float* out),           \
-    (plan, weights, x, out))                                                                      \
-  /* sums[tap] = sum over i of dy[i] * x[i + shift], as for sum. */                               \
-  X(void, fir_weights, (const FirPlan* plan, const float* dy, const float* x, float* sums),       \
-    (plan, dy, x, sums))                                                                          \
-  /* A tile of C, its sums over depth in order; a and b are packed, c does not overlap them. */   \
-  X(void, gemm_tile, (GemmTile tile, const float* a, const float* b, float* c), (tile, a, b, c))  \
-  /* c[row][i] = sum over k of w[k][row] x[shifts[k] + i], in order; w is [depth][rows], c does     \
-     not overlap the others. */                                                                   \
-  X(void, shifted_product,                                                                        \
-    (const ShiftedProduct* product, const float* w, const float* x, float* c),                    \
-    (product, w, x, c))                                                                           \
-  /* sums[row * depth + k] = sum over i of a[row][i] x[shifts[k] + i], as for sum. */             \
-  X(void, shifted_sums, (const ShiftedSums* shape, const float* a, const float* x, float* sums),  \
-    (shape, a, x, sums))                                                                          \
-  /* first[i] = x[2 i], second[i] = x[2 i + 1], row by row; nothing overlaps. */                  \
-  X(void, split_pairs, (PairRows rows, const float* x, float* first, float* second),              \
-    (rows, x, first, second))                                                                     \
-  /* The inverse: x[2 i] = first[i], x[2 i + 1] = second[i]. */                                   \
-  X(void, merge_pairs, (PairRows rows, const float* first, const float* second, float* x),        \
+#define FT_LOOPS(X)                                                                                \
+  /* out = max(x, 0); NaN stays NaN. */                                                            \
+  X(void, relu, (const float* x, float* out, int64_t n), (x, out, n))                              \
+  /* dx = y > 0 ? dy : 0, with y the input or the output of relu. */                               \
+  X(void, relu_backward, (const float* y, const float* dy, float* dx, int64_t n), (y, dy, dx, n))  \
+  /* out = min(max(x, low), high); NaN stays NaN. */                                               \
+  X(void, clip, (const float* x, float low, float high, float* out, int64_t n),                    \
+    (x, low, high, out, n))                                                                        \
+  /* dx = low < x && x < high ? dy : 0: as PyTorch's ReLU6, nothing passes on the bounds. x may    \
+     be the output of clip. */                                                                     \
+  X(void, clip_backward,                                                                           \
+    (const float* x, const float* dy, float low, float high, float* dx, int64_t n),                \
+    (x, dy, low, high, dx, n))                                                                     \
+  /* out = x > 0 ? x : slope * x */                                                                \
+  X(void, leaky_relu, (const float* x, float slope, float* out, int64_t n), (x, slope, out, n))    \
+  /* dx = y > 0 ? dy : slope * dy */                                                               \
+  X(void, leaky_relu_backward,                                                                     \
+    (const float* y, const float* dy, float slope, float* dx, int64_t n), (y, dy, slope, dx, n))   \
+  X(void, add, (const float* a, const float* b, float* out, int64_t n), (a, b, out, n))            \
+  X(void, sub, (const float* a, const float* b, float* out, int64_t n), (a, b, out, n))            \
+  X(void, mul, (const float* a, const float* b, float* out, int64_t n), (a, b, out, n))            \
+  X(void, div, (const float* a, const float* b, float* out, int64_t n), (a, b, out, n))            \
+  /* out = x + s */                                                                                \
+  X(void, add_scalar, (const float* x, float s, float* out, int64_t n), (x, s, out, n))            \
+  /* out = x * s */                                                                                \
+  X(void, scale, (const float* x, float s, float* out, int64_t n), (x, s, out, n))                 \
+  /* out += x */                                                                                   \
+  X(void, accumulate, (const float* x, float* out, int64_t n), (x, out, n))                        \
+  /* out += s * x */                                                                               \
+  X(void, axpy, (float s, const float* x, float* out, int64_t n), (s, x, out, n))                  \
+  /* out += a * b */                                                                               \
+  X(void, multiply_accumulate, (const float* a, const float* b, float* out, int64_t n),            \
+    (a, b, out, n))                                                                                \
+  X(void, fill, (float s, float* out, int64_t n), (s, out, n))                                     \
+  /* out[i] = max(out[i], x[i]); NaN in x stays. */                                                \
+  X(void, maximum, (const float* x, float* out, int64_t n), (x, out, n))                           \
+  /* Sum of x. Single precision in several lanes: call it on chunks of some thousand elements      \
+     and add the results in double. */                                                             \
+  X(float, sum, (const float* x, int64_t n), (x, n))                                               \
+  /* sums[0] = sum of x - center, sums[1] = sum of (x - center)^2; as for sum. */                  \
+  X(void, centered_sums, (const float* x, float center, float* sums, int64_t n),                   \
+    (x, center, sums, n))                                                                          \
+  /* Sum of a * b; as for sum. */                                                                  \
+  X(float, dot, (const float* a, const float* b, int64_t n), (a, b, n))                            \
+  /* Largest element; REQUIRES: n > 0. */                                                          \
+  X(float, max_element, (const float* x, int64_t n), (x, n))                                       \
+  /* out = (x - mean) * factor + offset */                                                         \
+  X(void, normalize,                                                                               \
+    (const float* x, float mean, float factor, float offset, float* out, int64_t n),               \
+    (x, mean, factor, offset, out, n))                                                             \
+  /* sums[0] = sum of dy, sums[1] = sum of dy * (x - mean); as for sum. */                         \
+  X(void, normalize_sums, (const float* x, const float* dy, float mean, float* sums, int64_t n),   \
+    (x, dy, mean, sums, n))                                                                        \
+  /* dx = dy * factor + (x - mean) * slope + offset */                                             \
+  X(void, normalize_backward,                                                                      \
+    (const float* x, const float* dy, float mean, float factor, float slope, float offset,         \
+     float* dx, int64_t n),                                                                        \
+    (x, dy, mean, factor, slope, offset, dx, n))                                                   \
+  /* The formulas are in optimizer.h. velocity and velocity_out are null without momentum. */      \
+  X(void, sgd_step,                                                                                \
+    (SgdFactors factors, const float* weights, const float* gradient, const float* velocity,       \
+     float* weights_out, float* velocity_out, int64_t n),                                          \
+    (factors, weights, gradient, velocity, weights_out, velocity_out, n))                          \
+  /* out[i] = sum over the taps of weights[tap] * x[i + shift]; out does not overlap x. Elements   \
+     of x that a mask hides are read and multiplied with 0, so they must be finite. */             \
+  X(void, fir, (const FirPlan* plan, const float* weights, const float* x, float* out),            \
+    (plan, weights, x, out))                                                                       \
+  /* sums[tap] = sum over i of dy[i] * x[i + shift], as for sum. */                                \
+  X(void, fir_weights, (const FirPlan* plan, const float* dy, const float* x, float* sums),        \
+    (plan, dy, x, sums))                                                                           \
+  /* A tile of C, its sums over depth in order; a and b are packed, c does not overlap them. */    \
+  X(void, gemm_tile, (GemmTile tile, const float* a, const float* b, float* c), (tile, a, b, c))   \
+  /* c[row][i] = sum over k of w[k][row] x[shifts[k] + i], in order; w is [depth][rows], c does    \
+     not overlap the others. */                                                                    \
+  X(void, shifted_product,                                                                         \
+    (const ShiftedProduct* product, const float* w, const float* x, float* c), (product, w, x, c)) \
+  /* sums[row * depth + k] = sum over i of a[row][i] x[shifts[k] + i], as for sum. */              \
+  X(void, shifted_sums, (const ShiftedSums* shape, const float* a, const float* x, float* sums),   \
+    (shape, a, x, sums))                                                                           \
+  /* best[i] = the largest x[shifts[k] + i], winner[i] = its k, the least of equals; a NaN wins.   \
+   */                                                                                              \
+  X(void, shifted_max, (const ShiftedMax* shape, const float* x, float* best, float* winner),      \
+    (shape, x, best, winner))                                                                      \
+  /* out += codes == code ? x : 0 */                                                               \
+  X(void, accumulate_where,                                                                        \
+    (float code, const float* codes, const float* x, float* out, int64_t n),                       \
+    (code, codes, x, out, n))                                                                      \
+  /* first[i] = x[2 i], second[i] = x[2 i + 1], row by row; nothing overlaps. */                   \
+  X(void, split_pairs, (PairRows rows, const float* x, float* first, float* second),               \
+    (rows, x, first, second))                                                                      \
+  /* The inverse: x[2 i] = first[i], x[2 i + 1] = second[i]. */                                    \
+  X(void, merge_pairs, (PairRows rows, const float* first, const float* second, float* x),         \
     (rows, first, second, x))
 
 namespace loops {

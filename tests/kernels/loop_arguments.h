@@ -71,6 +71,11 @@ class LoopArguments {
                .a_step = size_ / 3,
                .shifts = shifts_.data()};
       return &sums_;
+    } else if constexpr (std::is_same_v<T, const ShiftedMax*>) {
+      max_ = {.columns = size_ / kShiftedColumns * kShiftedColumns,
+              .depth = 1 + size_ % plan_.taps,
+              .shifts = shifts_.data()};
+      return &max_;
     } else {
       static_assert(std::is_same_v<std::remove_const_t<std::remove_pointer_t<T>>, float>,
                     "tell LoopArguments how to make this parameter");
@@ -93,6 +98,7 @@ class LoopArguments {
   FirPlan plan_;
   ShiftedProduct product_;
   ShiftedSums sums_;
+  ShiftedMax max_;
   std::vector<int32_t> masks_;
   std::vector<int64_t> shifts_;
   std::vector<std::vector<float>> arrays_;

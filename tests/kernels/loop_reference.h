@@ -38,6 +38,13 @@ inline void clip_backward(const float* x, const float* dy, float low, float high
                           int64_t n) {
   each(n, dx, [=](int64_t i) { return low < x[i] && x[i] < high ? dy[i] : 0.0; });
 }
+inline void leaky_relu(const float* x, float slope, float* out, int64_t n) {
+  each(n, out, [=](int64_t i) { return x[i] > 0 ? x[i] : product(x[i], slope); });
+}
+inline void leaky_relu_backward(const float* y, const float* dy, float slope, float* dx,
+                                int64_t n) {
+  each(n, dx, [=](int64_t i) { return y[i] > 0 ? dy[i] : product(dy[i], slope); });
+}
 inline void add(const float* a, const float* b, float* out, int64_t n) {
   each(n, out, [=](int64_t i) { return static_cast<double>(a[i]) + b[i]; });
 }
@@ -85,8 +92,7 @@ inline float dot(const float* a, const float* b, int64_t n) {
 inline float max_element(const float* x, int64_t n) { return *std::max_element(x, x + n); }
 inline void normalize(const float* x, float mean, float factor, float offset, float* out,
                       int64_t n) {
-  each(n, out,
-       [=](int64_t i) { return (static_cast<double>(x[i]) - mean) * factor + offset; });
+  each(n, out, [=](int64_t i) { return (static_cast<double>(x[i]) - mean) * factor + offset; });
 }
 inline void normalize_sums(const float* x, const float* dy, float mean, float* sums, int64_t n) {
   sums[0] = static_cast<float>(total(n, [=](int64_t i) { return dy[i]; }));
@@ -157,6 +163,20 @@ inline void shifted_sums(const ShiftedSums* shape, const float* a, const float* 
       });
     });
   }
+}
+inline void shifted_max(const ShiftedMax* shape, const float* x, float* best, float* winner) {
+  for (int64_t i = 0; i < shape->columns; ++i) {
+    int64_t place = 0;
+    for (int64_t k = 1; k < shape->depth; ++k) {
+      if (x[shape->shifts[k] + i] > x[shape->shifts[place] + i]) place = k;
+    }
+    best[i] = x[shape->shifts[place] + i];
+    winner[i] = static_cast<float>(place);
+  }
+}
+inline void accumulate_where(float code, const float* codes, const float* x, float* out,
+                             int64_t n) {
+  each(n, out, [=](int64_t i) { return out[i] + (codes[i] == code ? double{x[i]} : 0.0); });
 }
 inline void split_pairs(PairRows rows, const float* x, float* first, float* second) {
   for (int64_t row = 0; row < rows.rows; ++row) {

@@ -16,15 +16,15 @@ namespace {
 
 constexpr int64_t kSizeMax = 4099;
 
-// The greatest error of an element, of its expected value's size or of 1, whichever is larger: a few
-// roundings, each half of 2^-23. Sums of up to kSizeMax elements of size 1 take as many roundings,
-// one after the other in the scalar table.
+// The greatest error of an element, of its expected value's size or of 1, whichever is larger: a
+// few roundings, each half of 2^-23. Sums of up to kSizeMax elements of size 1 take as many
+// roundings, one after the other in the scalar table.
 constexpr float kTolerance = 1e-6F;
 constexpr float kSumTolerance = 1e-4F;
 
 bool adds_many(const char* loop) {
-  for (const char* name :
-       {"sum", "centered_sums", "dot", "normalize_sums", "fir_weights", "gemm_tile", "shifted_sums"}) {
+  for (const char* name : {"sum", "centered_sums", "dot", "normalize_sums", "fir_weights",
+                           "gemm_tile", "shifted_sums"}) {
     if (std::strcmp(loop, name) == 0) return true;
   }
   return false;
@@ -40,7 +40,8 @@ void compare(const char* table, const char* name, R (*loop)(Parameters...),
              R (*expected)(Parameters...)) {
   INFO(std::string(table) << " " << name);
   const float tolerance = adds_many(name) ? kSumTolerance : kTolerance;
-  for (const int64_t size : {0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 128, 500, 4098, 4099}) {
+  for (const int64_t size :
+       {0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 128, 500, 4098, 4099}) {
     if (size == 0 && std::strcmp(name, "max_element") == 0) continue;
     for (uint64_t seed = 0; seed < 2; ++seed) {
       LoopArguments got(seed, size, kSizeMax);
@@ -62,7 +63,8 @@ void compare(const char* table, const char* name, R (*loop)(Parameters...),
           const float b = wanted.arrays()[array][i];
           if (is_near(a, b, tolerance)) continue;
           FAIL_CHECK("size " << size << ", array " << array << ", element "
-                             << static_cast<int64_t>(i) - LoopArguments::kGuard << ": " << a << " and " << b);
+                             << static_cast<int64_t>(i) - LoopArguments::kGuard << ": " << a
+                             << " and " << b);
           return;
         }
       }
@@ -108,6 +110,11 @@ TEST_CASE("loops: known values, in every table") {
     CHECK((sums[0] == -2 * 19 && sums[1] == 4 * 19));
     CHECK(t.dot(ones.data(), ones.data(), 19) == 19);
     CHECK(t.max_element(x.data() + 4, 14) == 8);
+    std::vector<float> codes(19, 2.0F);
+    codes[4] = codes[18] = 3;
+    std::vector<float> marked(19, 1.0F);
+    t.accumulate_where(3, codes.data(), ones.data(), marked.data(), 19);
+    CHECK((marked[0] == 1 && marked[4] == 2 && marked[17] == 1 && marked[18] == 2));
     // Two rows of 23 pairs: 0 1 2 ... 45, then the same plus 100.
     std::vector<float> pairs(100);
     for (size_t j = 0; j < 100; ++j) pairs[j] = static_cast<float>(j % 50) + (j < 50 ? 0 : 100);

@@ -1,4 +1,4 @@
-#include "kernels/conv_grid.h"
+#include "kernels/window_grid.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -26,15 +26,15 @@ int64_t margin_needed(int64_t shift, int64_t outputs, int64_t size) {
 
 }  // namespace
 
-ConvGrid::ConvGrid(const Window& window, int64_t images) : window_(window) {
+WindowGrid::WindowGrid(const Window& window, int64_t images) : window_(window) {
   make_taps();
   choose_layout(images, true);
   choose_blocks(images, images, kBlockElements);
   make_plans();
 }
 
-ConvGrid::ConvGrid(const Window& window, int64_t images, int64_t block_images_max,
-                   int64_t block_elements)
+WindowGrid::WindowGrid(const Window& window, int64_t images, int64_t block_images_max,
+                       int64_t block_elements)
     : window_(window) {
   make_taps();
   choose_layout(images, false);
@@ -42,7 +42,7 @@ ConvGrid::ConvGrid(const Window& window, int64_t images, int64_t block_images_ma
   make_plans();
 }
 
-void ConvGrid::make_taps() {
+void WindowGrid::make_taps() {
   const Window& w = window_;
   phases_ = w.stride_height * w.stride_width;
   for (int64_t ky = 0; ky < w.kernel_height; ++ky) {
@@ -58,7 +58,7 @@ void ConvGrid::make_taps() {
   }
 }
 
-void ConvGrid::choose_layout(int64_t images, bool may_mask) {
+void WindowGrid::choose_layout(int64_t images, bool may_mask) {
   const Window& w = window_;
   rows_ = std::max(w.output_height, ceil_div(w.input_height, w.stride_height));
   columns_ = std::max(w.output_width, ceil_div(w.input_width, w.stride_width));
@@ -82,7 +82,7 @@ void ConvGrid::choose_layout(int64_t images, bool may_mask) {
   margin_ = round_up(margin_, kFirPeriodLanes);
 }
 
-void ConvGrid::choose_blocks(int64_t images, int64_t images_max, int64_t elements) {
+void WindowGrid::choose_blocks(int64_t images, int64_t images_max, int64_t elements) {
   const int64_t fitting = std::clamp<int64_t>(elements / (plane_ * phases_), 1, images_max);
   // Whole periods, so that no element of a block is computed for nothing.
   const int64_t step = is_masked_ ? period_ / std::gcd(period_, plane_) : 1;
@@ -90,7 +90,7 @@ void ConvGrid::choose_blocks(int64_t images, int64_t images_max, int64_t element
   block_elements_ = round_up(block_images_ * plane_, period_);
 }
 
-void ConvGrid::make_plans() {
+void WindowGrid::make_plans() {
   transposed_.resize(static_cast<size_t>(phases_));
   for (const Tap& tap : taps_) {
     add_tap(forward_, tap, phase_begin(tap.phase) - phase_begin(0), 1);
@@ -100,15 +100,15 @@ void ConvGrid::make_plans() {
   for (Plan& plan : transposed_) finish(plan);
 }
 
-int64_t ConvGrid::elements(int64_t images) const { return round_up(images * plane_, period_); }
+int64_t WindowGrid::elements(int64_t images) const { return round_up(images * plane_, period_); }
 
-ConvGrid::Seen ConvGrid::seen_in(int64_t phase) const {
+WindowGrid::Seen WindowGrid::seen_in(int64_t phase) const {
   const Plan& plan = transposed_[static_cast<size_t>(phase)];
   return {plan.weight_indices, plan.shifts};
 }
 
 // sign 1: the element reads at +shift (forward); -1: at -shift (transposed).
-void ConvGrid::add_tap(Plan& plan, const Tap& tap, int64_t phase_offset, int64_t sign) const {
+void WindowGrid::add_tap(Plan& plan, const Tap& tap, int64_t phase_offset, int64_t sign) const {
   plan.weight_indices.push_back(tap.index);
   plan.shifts.push_back(phase_offset + sign * (tap.row * pitch_ + tap.column));
   for (int64_t i = 0; i < period_; ++i) {
@@ -119,21 +119,21 @@ void ConvGrid::add_tap(Plan& plan, const Tap& tap, int64_t phase_offset, int64_t
   }
 }
 
-void ConvGrid::finish(Plan& plan) const {
+void WindowGrid::finish(Plan& plan) const {
   plan.fir.period = period_;
   plan.fir.taps = static_cast<int64_t>(plan.shifts.size());
   plan.fir.masks = plan.masks.data();
   plan.fir.shifts = plan.shifts.data();
 }
 
-FirPlan ConvGrid::fir_of(const Plan& plan, int64_t images) const {
+FirPlan WindowGrid::fir_of(const Plan& plan, int64_t images) const {
   FirPlan fir = plan.fir;
   fir.groups = elements(images) / period_;
   return fir;
 }
 
 template <typename Function>
-void ConvGrid::for_input_rows(int64_t images, const Function& fn) const {
+void WindowGrid::for_input_rows(int64_t images, const Function& fn) const {
   const Window& w = window_;
   for (int64_t phase = 0; phase < phases_; ++phase) {
     const int64_t row_first = phase / w.stride_width;
@@ -150,7 +150,7 @@ void ConvGrid::for_input_rows(int64_t images, const Function& fn) const {
 }
 
 template <typename Function>
-void ConvGrid::for_input_pairs(int64_t images, const Function& fn) const {
+void WindowGrid::for_input_pairs(int64_t images, const Function& fn) const {
   const Window& w = window_;
   const int64_t step = w.stride_height * w.input_width;
   for (int64_t row = 0; row < std::min(w.stride_height, w.input_height); ++row) {
@@ -170,7 +170,7 @@ void ConvGrid::for_input_pairs(int64_t images, const Function& fn) const {
   }
 }
 
-void ConvGrid::load_input(const float* x, int64_t images, float* grid) const {
+void WindowGrid::load_input(const float* x, int64_t images, float* grid) const {
   const int64_t step = window_.stride_width;
   if (phases_ == 1 && plane_ == window_.input_plane()) {
     std::memcpy(grid + margin_, x, static_cast<size_t>(images * plane_) * sizeof(float));
@@ -187,7 +187,7 @@ void ConvGrid::load_input(const float* x, int64_t images, float* grid) const {
   });
 }
 
-void ConvGrid::store_input(const float* grid, int64_t images, float* dx) const {
+void WindowGrid::store_input(const float* grid, int64_t images, float* dx) const {
   const int64_t step = window_.stride_width;
   if (phases_ == 1 && plane_ == window_.input_plane()) {
     std::memcpy(dx, grid + margin_, static_cast<size_t>(images * plane_) * sizeof(float));
@@ -204,7 +204,7 @@ void ConvGrid::store_input(const float* grid, int64_t images, float* dx) const {
   });
 }
 
-void ConvGrid::load_output(const float* dy, int64_t images, float* grid) const {
+void WindowGrid::load_output(const float* dy, int64_t images, float* grid) const {
   const Window& w = window_;
   float* const to = grid + margin_;
   // What a whole block left behind must not count in the sums of a last, shorter one.
@@ -220,7 +220,7 @@ void ConvGrid::load_output(const float* dy, int64_t images, float* grid) const {
   }
 }
 
-void ConvGrid::store_output(const float* grid, int64_t images, float* y) const {
+void WindowGrid::store_output(const float* grid, int64_t images, float* y) const {
   const Window& w = window_;
   const float* const from = grid + margin_;
   if (plane_ == w.output_plane()) {
@@ -233,13 +233,13 @@ void ConvGrid::store_output(const float* grid, int64_t images, float* y) const {
   }
 }
 
-void ConvGrid::convolve(const float* weights, int64_t images, const float* x, float* y) const {
+void WindowGrid::convolve(const float* weights, int64_t images, const float* x, float* y) const {
   const FirPlan fir = fir_of(forward_, images);
   loops::fir(&fir, weights, x + margin_, y + margin_);
 }
 
-void ConvGrid::convolve_transposed(const float* weights, int64_t images, const float* dy,
-                                        float* dx, float* scratch) const {
+void WindowGrid::convolve_transposed(const float* weights, int64_t images, const float* dy,
+                                     float* dx, float* scratch) const {
   for (int64_t phase = 0; phase < phases_; ++phase) {
     const Plan& plan = transposed_[static_cast<size_t>(phase)];
     const FirPlan fir = fir_of(plan, images);
@@ -255,7 +255,7 @@ void ConvGrid::convolve_transposed(const float* weights, int64_t images, const f
   }
 }
 
-void ConvGrid::correlate(int64_t images, const float* dy, const float* x, float* sums) const {
+void WindowGrid::correlate(int64_t images, const float* dy, const float* x, float* sums) const {
   const FirPlan fir = fir_of(forward_, images);
   loops::fir_weights(&fir, dy + margin_, x + margin_, sums);
 }

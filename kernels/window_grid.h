@@ -1,6 +1,7 @@
 #pragma once
 
-// How a convolution becomes a one-dimensional one, for conv_depthwise.cpp and conv_direct.cpp.
+// How a window that slides over planes becomes a one-dimensional one: for convolutions
+// (conv_depthwise.cpp, conv_direct.cpp) and pools (max_pool.cpp).
 //
 // A channel's images are laid on a grid, flattened, one behind the other. With strides the input is
 // first split into phases: phase (a, b) has the rows a, a + stride, ... and columns b, b + stride,
@@ -14,20 +15,21 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/conv_shape.h"
 #include "kernels/simd/loops.h"
+#include "kernels/window.h"
 
 namespace ft {
 
-class ConvGrid {
+class WindowGrid {
  public:
   // Masks where planes are small (FirPlan in simd/loops.h), blocks of images for one channel.
-  ConvGrid(const Window& window, int64_t images);
+  WindowGrid(const Window& window, int64_t images);
   // Never masks; blocks of at most `block_images_max` images, and of few elements.
-  ConvGrid(const Window& window, int64_t images, int64_t block_images_max, int64_t block_elements);
+  WindowGrid(const Window& window, int64_t images, int64_t block_images_max,
+             int64_t block_elements);
   // FirPlans point into the grid.
-  ConvGrid(const ConvGrid&) = delete;
-  ConvGrid& operator=(const ConvGrid&) = delete;
+  WindowGrid(const WindowGrid&) = delete;
+  WindowGrid& operator=(const WindowGrid&) = delete;
 
   int64_t taps() const { return window_.kernel_area(); }
   // Images that are worked on at a time, so that they stay in the inner caches.
@@ -36,8 +38,8 @@ class ConvGrid {
   int64_t input_elements() const { return (phases_ + 1) * margin_ + phases_ * block_elements_; }
   int64_t output_elements() const { return 2 * margin_ + block_elements_; }
 
-  // The buffers' margins and gaps must be zero; load_* writes the elements of the images only. The
-  // buffers may be used again without clearing.
+  // The buffers' margins and gaps must be zero (or what else padding is); load_* writes the
+  // elements of the images only. The buffers may be used again without clearing.
   void load_input(const float* x, int64_t images, float* grid) const;
   void load_output(const float* dy, int64_t images, float* grid) const;
   void store_input(const float* grid, int64_t images, float* dx) const;
