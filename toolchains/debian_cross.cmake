@@ -1,16 +1,23 @@
-# What the toolchain files of this folder share. Each sets, before it includes this one:
-#   FT_TARGET_ARCH   Debian's name of the architecture: arm64 or armhf
-#   FT_CPU_FLAGS     the compiler's flags for the board's core
-#   FT_QEMU_CPU      the core that QEMU shows to tests
+# What the toolchain files of this folder share. Each sets FT_BOARD before it includes this one: the
+# profile in boards/ that says architecture, the compiler's flags and the core that QEMU shows to tests.
 # A user may set FT_SYSROOT (on the command line or in the environment) to a sysroot of their own,
 # say a copy of a board's /lib and /usr; otherwise script/sysroot makes one.
 
+file(STRINGS "${CMAKE_CURRENT_LIST_DIR}/../boards/${FT_BOARD}.toml" FT_PROFILE)
+foreach(line IN LISTS FT_PROFILE)
+  if(line MATCHES "^(architecture|flags|qemu_cpu) = \"([^\"]*)\"")
+    set(FT_PROFILE_${CMAKE_MATCH_1} "${CMAKE_MATCH_2}")
+  endif()
+endforeach()
+
 set(CMAKE_SYSTEM_NAME Linux)
-if(FT_TARGET_ARCH STREQUAL "arm64")
+if(FT_PROFILE_architecture STREQUAL "aarch64")
+  set(FT_TARGET_ARCH arm64)  # Debian's name
   set(CMAKE_SYSTEM_PROCESSOR aarch64)
   set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
   set(FT_QEMU qemu-aarch64-static)
 else()
+  set(FT_TARGET_ARCH armhf)
   set(CMAKE_SYSTEM_PROCESSOR armv7l)
   set(CMAKE_LIBRARY_ARCHITECTURE arm-linux-gnueabihf)
   set(FT_QEMU qemu-arm-static)
@@ -43,8 +50,8 @@ else()
   endif()
 endif()
 
-set(CMAKE_C_FLAGS_INIT "${FT_CPU_FLAGS}")
-set(CMAKE_CXX_FLAGS_INIT "${FT_CPU_FLAGS}")
+set(CMAKE_C_FLAGS_INIT "${FT_PROFILE_flags}")
+set(CMAKE_CXX_FLAGS_INIT "${FT_PROFILE_flags}")
 # GCC 12 tells of a change of the C++ ABI in GCC 7 on 32-bit ARM, once per use; all of ours is newer.
 if(FT_TARGET_ARCH STREQUAL "armhf")
   string(APPEND CMAKE_CXX_FLAGS_INIT " -Wno-psabi")
@@ -72,4 +79,4 @@ ${CMAKE_SYSROOT}/usr/lib/pkgconfig:${CMAKE_SYSROOT}/usr/share/pkgconfig")
 set(FT_LIBRARY_PATH "${CMAKE_SYSROOT}/lib/${CMAKE_LIBRARY_ARCHITECTURE}:\
 ${CMAKE_SYSROOT}/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}")
 set(CMAKE_CROSSCOMPILING_EMULATOR
-    ${FT_QEMU} -L ${CMAKE_SYSROOT} -cpu ${FT_QEMU_CPU} -E LD_LIBRARY_PATH=${FT_LIBRARY_PATH})
+    ${FT_QEMU} -L ${CMAKE_SYSROOT} -cpu ${FT_PROFILE_qemu_cpu} -E LD_LIBRARY_PATH=${FT_LIBRARY_PATH})

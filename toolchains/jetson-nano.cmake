@@ -1,5 +1,3 @@
 # Jetson Nano: Cortex-A57.
-set(FT_TARGET_ARCH arm64)
-set(FT_CPU_FLAGS "-mcpu=cortex-a57")
-set(FT_QEMU_CPU cortex-a57)
+set(FT_BOARD jetson-nano)
 include(${CMAKE_CURRENT_LIST_DIR}/debian_cross.cmake)

@@ -114,6 +114,14 @@ class PackagingTest(ftrun.Case):
                   pathlib.Path(f"/proc/{stage.pid}/maps").read_text().splitlines()
                   if ".so" in line}
         self.assertTrue(all(path.startswith(str(place)) for path in mapped), mapped)
+        # On another kind of machine it says so.
+        fake = self.directory / "uname"
+        fake.write_text("#!/bin/sh\necho mips64\n")
+        fake.chmod(0o755)
+        foreign = subprocess.run([place / "ftrun", "--version"], text=True, capture_output=True,
+                                 env={"PATH": f"{self.directory}:/usr/bin:/bin"}, check=False)
+        self.assertEqual(foreign.returncode, 2)
+        self.assertIn("this machine is mips64", foreign.stderr)
         # Stages of --role local are started through the wrapper, too.
         local = subprocess.run(
             [place / "ftrun", ftrun.EXAMPLE, "--data", "synthetic:1x28x28:10:256", "--role",
