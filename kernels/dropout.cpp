@@ -12,14 +12,15 @@
 #include "kernels/ops.h"
 #include "kernels/parallel.h"
 #include "kernels/request.h"
+#include "kernels/simd/loops.h"
 #include "runtime/base/random.h"
 
 namespace ft {
 namespace {
 
-constexpr int64_t kBlock = 4;     // random numbers of one counter
-constexpr int64_t kAtOnce = 256;  // random numbers
-constexpr int kEpochShift = 40;   // batches are numbered below 2^40
+constexpr int64_t kBlock = 4;      // random numbers of one counter
+constexpr int64_t kAtOnce = 1024;  // random numbers
+constexpr int kEpochShift = 40;    // batches are numbered below 2^40
 
 // Which axis counts the rows of a batch: maps of rank 3 and more are CNHW here (the op table says
 // LayoutRule::kFeatureMap, whose importer makes it so), matrices have the batch first.
@@ -65,35 +66,29 @@ class DropoutKernel final : public Kernel {
 
   // Random numbers for many elements at once, then element by element where the row lies.
   void apply_row(const float* source, float* target, int64_t row, const StepId& step) const {
-    const RandomKey key = {step.seed, RandomPurpose::kDropout, node_};
+    const uint64_t key = philox_key({step.seed, RandomPurpose::kDropout, node_});
     const uint64_t counter_high =
         (static_cast<uint64_t>(step.epoch) << kEpochShift) ^ static_cast<uint64_t>(step.batch);
     const uint64_t counter_low =
         static_cast<uint64_t>(row + step.row_first) * shape_.blocks_per_row();
     const int64_t elements = shape_.channels * shape_.run;
-    std::array<uint32_t, kAtOnce> bits;
+    std::array<float, kAtOnce> numbers;
     int64_t channel = 0;
     int64_t at = 0;  // in the channel's run
     for (int64_t first = 0; first < elements; first += kAtOnce) {
       const int64_t count = std::min(kAtOnce, elements - first);
-      random_blocks(key, counter_high, counter_low + static_cast<uint64_t>(first) / kBlock,
-                    (count + kBlock - 1) / kBlock, bits.data());
+      const uint64_t low = counter_low + static_cast<uint64_t>(first) / kBlock;
+      loops::uniform_numbers({key, counter_high, low}, numbers.data(), count);
       for (int64_t done = 0; done < count;) {
         const int64_t part = std::min(count - done, shape_.run - at);
         const int64_t offset = (channel * shape_.rows + row) * shape_.run + at;
-        keep(bits.data() + done, part, source + offset, target + offset);
+        loops::drop(numbers.data() + done, source + offset, ratio_, factor_, target + offset, part);
         done += part;
         at += part;
         if (at < shape_.run) continue;
         at = 0;
         ++channel;
       }
-    }
-  }
-
-  void keep(const uint32_t* bits, int64_t count, const float* source, float* target) const {
-    for (int64_t i = 0; i < count; ++i) {
-      target[i] = uniform_float(bits[i]) >= ratio_ ? source[i] * factor_ : 0.0F;
     }
   }
 

@@ -170,6 +170,19 @@ void WindowGrid::for_input_pairs(int64_t images, const Function& fn) const {
   }
 }
 
+template <typename Function>
+void WindowGrid::for_odd_column(int64_t images, const Function& fn) const {
+  const Window& w = window_;
+  if (w.input_width % 2 == 0) return;
+  for (int64_t image = 0; image < images; ++image) {
+    for (int64_t row = 0; row < w.input_height; ++row) {
+      const int64_t at = phase_begin(2 * (row % w.stride_height)) + image * plane_ +
+                         row / w.stride_height * pitch_;
+      fn(at + w.input_width / 2, image * w.input_plane() + (row + 1) * w.input_width - 1);
+    }
+  }
+}
+
 void WindowGrid::load_input(const float* x, int64_t images, float* grid) const {
   const int64_t step = window_.stride_width;
   if (phases_ == 1 && plane_ == window_.input_plane()) {
@@ -180,6 +193,7 @@ void WindowGrid::load_input(const float* x, int64_t images, float* grid) const {
     for_input_pairs(images, [=](const PairRows& rows, int64_t from, int64_t first, int64_t second) {
       loops::split_pairs(rows, x + from, grid + first, grid + second);
     });
+    for_odd_column(images, [=](int64_t to, int64_t from) { grid[to] = x[from]; });
     return;
   }
   for_input_rows(images, [=](int64_t to, int64_t from, int64_t count) {
@@ -197,6 +211,7 @@ void WindowGrid::store_input(const float* grid, int64_t images, float* dx) const
     for_input_pairs(images, [=](const PairRows& rows, int64_t to, int64_t first, int64_t second) {
       loops::merge_pairs(rows, grid + first, grid + second, dx + to);
     });
+    for_odd_column(images, [=](int64_t from, int64_t to) { dx[to] = grid[from]; });
     return;
   }
   for_input_rows(images, [=](int64_t from, int64_t to, int64_t count) {

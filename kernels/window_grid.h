@@ -94,7 +94,10 @@ class WindowGrid {
   // call covering as many rows as lie at constant distances.
   template <typename Function>
   void for_input_pairs(int64_t images, const Function& fn) const;
-  bool has_input_pairs() const { return window_.stride_width == 2 && window_.input_width % 2 == 0; }
+  bool has_input_pairs() const { return window_.stride_width == 2; }
+  // What pairs leave of an odd width: fn(grid index, plane index) for the last element of each row.
+  template <typename Function>
+  void for_odd_column(int64_t images, const Function& fn) const;
 
   Window window_;
   std::vector<Tap> taps_;

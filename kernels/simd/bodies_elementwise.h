@@ -108,6 +108,13 @@ void accumulate_where(float code, const float* codes, const float* x, float* out
   });
 }
 
+void drop(const float* numbers, const float* x, float ratio, float factor, float* out, int64_t n) {
+  for_elements(n, [=](auto lanes, int64_t i) {
+    const auto kept = lanes.load(x + i) * factor;
+    lanes.store(out + i, lanes.load(numbers + i) < ratio ? lanes.all(0.0F) : kept);
+  });
+}
+
 void fill(float s, float* out, int64_t n) {
   for_elements(n, [=](auto lanes, int64_t i) { lanes.store(out + i, lanes.all(s)); });
 }

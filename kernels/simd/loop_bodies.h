@@ -7,6 +7,7 @@
 #include "kernels/simd/bodies_fir.h"
 #include "kernels/simd/bodies_gemm.h"
 #include "kernels/simd/bodies_pairs.h"
+#include "kernels/simd/bodies_random.h"
 #include "kernels/simd/bodies_reduce.h"
 #include "kernels/simd/bodies_shifted.h"
 #include "kernels/simd/loop_table.h"

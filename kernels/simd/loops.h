@@ -83,6 +83,13 @@ struct ShiftedMax {
   const int64_t* shifts = nullptr;  // [depth]
 };
 
+// Where a stream of random numbers begins (runtime/base/random.h): Philox's key and counter.
+struct RandomStart {
+  uint64_t key = 0;
+  uint64_t high = 0;
+  uint64_t low = 0;
+};
+
 // One step of SGD (optimizer.h has the formulas).
 struct SgdFactors {
   float learning_rate = 0;
@@ -125,6 +132,10 @@ struct SgdFactors {
   /* out += a * b */                                                                               \
   X(void, multiply_accumulate, (const float* a, const float* b, float* out, int64_t n),            \
     (a, b, out, n))                                                                                \
+  /* out = numbers < ratio ? 0 : x * factor */                                                     \
+  X(void, drop,                                                                                    \
+    (const float* numbers, const float* x, float ratio, float factor, float* out, int64_t n),      \
+    (numbers, x, ratio, factor, out, n))                                                           \
   X(void, fill, (float s, float* out, int64_t n), (s, out, n))                                     \
   /* out[i] = max(out[i], x[i]); NaN in x stays. */                                                \
   X(void, maximum, (const float* x, float* out, int64_t n), (x, out, n))                           \
@@ -179,6 +190,9 @@ struct SgdFactors {
   X(void, accumulate_where,                                                                        \
     (float code, const float* codes, const float* x, float* out, int64_t n),                       \
     (code, codes, x, out, n))                                                                      \
+  /* out[i] = uniform_float of number i % 4 of the block at counter low + i / 4; the same bits in  \
+     every table. */                                                                               \
+  X(void, uniform_numbers, (RandomStart start, float* out, int64_t n), (start, out, n))            \
   /* first[i] = x[2 i], second[i] = x[2 i + 1], row by row; nothing overlaps. */                   \
   X(void, split_pairs, (PairRows rows, const float* x, float* first, float* second),               \
     (rows, x, first, second))                                                                      \

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#if defined(__FMA__) && FT_SIMD_LANES > 4
+#if defined(__x86_64__) && FT_SIMD_LANES >= 4
 #include <immintrin.h>
 #elif defined(__ARM_NEON) && FT_SIMD_LANES == 4
 #include <arm_neon.h>
@@ -65,6 +65,27 @@ struct LanesOf {
 
 using Wide = LanesOf<kLanes>;
 using Single = LanesOf<1>;
+
+// Lanes of 64 bits, as many as fit the vector, of which a product reads the lower halves.
+constexpr int64_t kLongLanes = kLanes > 1 ? kLanes / 2 : 1;
+typedef uint64_t LongVec __attribute__((vector_size(kLongLanes * 8)));
+
+FT_INLINE LongVec multiply_halves(LongVec a, uint32_t b) {
+#if defined(__x86_64__) && FT_SIMD_LANES == 16
+  return reinterpret_cast<LongVec>(
+      // The masked form: GCC 12 warns of the other's deliberately undefined register.
+      _mm512_maskz_mul_epu32(0xFF, reinterpret_cast<__m512i>(a), _mm512_set1_epi64(b)));
+#elif defined(__x86_64__) && FT_SIMD_LANES == 8
+  return reinterpret_cast<LongVec>(
+      _mm256_mul_epu32(reinterpret_cast<__m256i>(a), _mm256_set1_epi64x(b)));
+#elif defined(__x86_64__) && FT_SIMD_LANES == 4
+  return reinterpret_cast<LongVec>(_mm_mul_epu32(reinterpret_cast<__m128i>(a), _mm_set1_epi64x(b)));
+#elif defined(__ARM_NEON) && FT_SIMD_LANES == 4
+  return reinterpret_cast<LongVec>(vmull_n_u32(vmovn_u64(reinterpret_cast<uint64x2_t>(a)), b));
+#else
+  return (a & 0xFFFFFFFFU) * b;
+#endif
+}
 
 // Calls body(lanes, i) for vectors, then for single elements, so that [0, n) is covered.
 template <typename Body>

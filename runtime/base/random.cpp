@@ -1,7 +1,5 @@
 #include "runtime/base/random.h"
 
-#include <algorithm>
-
 namespace ft {
 namespace {
 
@@ -19,59 +17,32 @@ uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// One word of every counter: lanes that the compiler makes vectors of.
-constexpr size_t kLanes = 16;
-
-// The counters (low + lane, high) under a key.
-template <size_t Lanes>
-void philox(uint64_t key, uint64_t high, uint64_t low, std::array<uint32_t, Lanes>* c) {
-  for (size_t i = 0; i < Lanes; ++i) {
-    const uint64_t counter = low + i;
-    c[0][i] = static_cast<uint32_t>(counter);
-    c[1][i] = static_cast<uint32_t>(counter >> 32);
-    c[2][i] = static_cast<uint32_t>(high);
-    c[3][i] = static_cast<uint32_t>(high >> 32);
-  }
-  auto k0 = static_cast<uint32_t>(key);
-  auto k1 = static_cast<uint32_t>(key >> 32);
-  for (int round = 0; round < kRounds; ++round) {
-    for (size_t i = 0; i < Lanes; ++i) {
-      const uint64_t a = static_cast<uint64_t>(kMultiplierA) * c[0][i];
-      const uint64_t b = static_cast<uint64_t>(kMultiplierB) * c[2][i];
-      c[0][i] = static_cast<uint32_t>(b >> 32) ^ c[1][i] ^ k0;
-      c[1][i] = static_cast<uint32_t>(b);
-      c[2][i] = static_cast<uint32_t>(a >> 32) ^ c[3][i] ^ k1;
-      c[3][i] = static_cast<uint32_t>(a);
-    }
-    k0 += kWeylA;
-    k1 += kWeylB;
-  }
-}
+}  // namespace
 
 uint64_t philox_key(const RandomKey& key) {
   return mix(key.seed ^ mix((static_cast<uint64_t>(key.purpose) << 32) | key.stream));
 }
 
-}  // namespace
+std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter_high, uint64_t counter_low) {
+  std::array<uint32_t, 4> c = {
+      static_cast<uint32_t>(counter_low), static_cast<uint32_t>(counter_low >> 32),
+      static_cast<uint32_t>(counter_high), static_cast<uint32_t>(counter_high >> 32)};
+  auto k0 = static_cast<uint32_t>(key);
+  auto k1 = static_cast<uint32_t>(key >> 32);
+  for (int round = 0; round < kRounds; ++round) {
+    const uint64_t a = static_cast<uint64_t>(kMultiplierA) * c[0];
+    const uint64_t b = static_cast<uint64_t>(kMultiplierB) * c[2];
+    c = {static_cast<uint32_t>(b >> 32) ^ c[1] ^ k0, static_cast<uint32_t>(b),
+         static_cast<uint32_t>(a >> 32) ^ c[3] ^ k1, static_cast<uint32_t>(a)};
+    k0 += kWeylA;
+    k1 += kWeylB;
+  }
+  return c;
+}
 
 std::array<uint32_t, 4> random_block(const RandomKey& key, uint64_t counter_high,
                                      uint64_t counter_low) {
-  std::array<uint32_t, 1> words[4];
-  philox<1>(philox_key(key), counter_high, counter_low, words);
-  return {words[0][0], words[1][0], words[2][0], words[3][0]};
-}
-
-void random_blocks(const RandomKey& key, uint64_t counter_high, uint64_t counter_low, int64_t count,
-                   uint32_t* out) {
-  const uint64_t mixed = philox_key(key);
-  std::array<uint32_t, kLanes> words[4];
-  for (int64_t first = 0; first < count; first += static_cast<int64_t>(kLanes)) {
-    philox<kLanes>(mixed, counter_high, counter_low + static_cast<uint64_t>(first), words);
-    const int64_t lanes = std::min<int64_t>(kLanes, count - first);
-    for (int64_t i = 0; i < lanes; ++i) {
-      for (size_t word = 0; word < 4; ++word) *out++ = words[word][static_cast<size_t>(i)];
-    }
-  }
+  return philox(philox_key(key), counter_high, counter_low);
 }
 
 }  // namespace ft

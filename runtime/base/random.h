@@ -22,9 +22,9 @@ struct RandomKey {
 std::array<uint32_t, 4> random_block(const RandomKey& key, uint64_t counter_high,
                                      uint64_t counter_low);
 
-// The numbers of `count` blocks from counter_low on, 4 each: what random_block gives, faster.
-void random_blocks(const RandomKey& key, uint64_t counter_high, uint64_t counter_low, int64_t count,
-                   uint32_t* out);
+// The same in two steps: loops::uniform_numbers draws many numbers under the mixed key.
+uint64_t philox_key(const RandomKey& key);
+std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter_high, uint64_t counter_low);
 
 // Uniform in [0, 1), 24 bits.
 inline float uniform_float(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24F; }

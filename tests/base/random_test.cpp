@@ -1,6 +1,5 @@
 #include "runtime/base/random.h"
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <doctest/doctest.h>
@@ -8,19 +7,6 @@
 #include <vector>
 
 namespace ft {
-
-TEST_CASE("random: many blocks are those that single calls give") {
-  const RandomKey key{7, RandomPurpose::kDropout, 3};
-  for (const int64_t count : {0, 1, 15, 16, 17, 100}) {
-    std::vector<uint32_t> many(static_cast<size_t>(4 * count));
-    const uint64_t low = 0xFFFFFFF0;  // the counter's first word overflows
-    random_blocks(key, 5, low, count, many.data());
-    for (int64_t i = 0; i < count; ++i) {
-      const auto one = random_block(key, 5, low + static_cast<uint64_t>(i));
-      CHECK(std::equal(one.begin(), one.end(), many.begin() + 4 * i));
-    }
-  }
-}
 
 // From a Python program of its own, whose Philox4x32-10 gives Random123's known answers for zero
 // and all-ones keys and counters.

@@ -49,6 +49,8 @@ class LoopArguments {
               .momentum = 0.9F,
               .weight_decay = 0.01F,
               .nesterov = seed_ % 2 == 0};
+    } else if constexpr (std::is_same_v<T, RandomStart>) {
+      return {.key = seed_ * 0x123456789ABCDEF, .high = ~seed_, .low = 0xFFFFFFFD - seed_};
     } else if constexpr (std::is_same_v<T, PairRows>) {
       // Rows shorter than a vector, and gaps that must survive.
       const int64_t pairs = size_ % 37;

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "kernels/simd/loops.h"
+#include "runtime/base/random.h"
 
 namespace ft::reference {
 
@@ -71,6 +72,10 @@ inline void axpy(float s, const float* x, float* out, int64_t n) {
 }
 inline void multiply_accumulate(const float* a, const float* b, float* out, int64_t n) {
   each(n, out, [=](int64_t i) { return out[i] + product(a[i], b[i]); });
+}
+inline void drop(const float* numbers, const float* x, float ratio, float factor, float* out,
+                 int64_t n) {
+  each(n, out, [=](int64_t i) { return numbers[i] < ratio ? 0.0 : product(x[i], factor); });
 }
 inline void fill(float s, float* out, int64_t n) {
   each(n, out, [=](int64_t) { return s; });
@@ -177,6 +182,12 @@ inline void shifted_max(const ShiftedMax* shape, const float* x, float* best, fl
 inline void accumulate_where(float code, const float* codes, const float* x, float* out,
                              int64_t n) {
   each(n, out, [=](int64_t i) { return out[i] + (codes[i] == code ? double{x[i]} : 0.0); });
+}
+inline void uniform_numbers(RandomStart start, float* out, int64_t n) {
+  each(n, out, [=](int64_t i) {
+    const auto low = start.low + static_cast<uint64_t>(i) / 4;
+    return uniform_float(philox(start.key, start.high, low)[static_cast<size_t>(i % 4)]);
+  });
 }
 inline void split_pairs(PairRows rows, const float* x, float* first, float* second) {
   for (int64_t row = 0; row < rows.rows; ++row) {
