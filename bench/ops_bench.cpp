@@ -74,6 +74,10 @@ std::vector<OpCase> make_cases() {
       binary("Div"),
       pool("AveragePool"),
       pool("MaxPool"),
+      unary("MaxPool", {64, 32, 31, 31})
+          .with("kernel_shape", std::vector<int64_t>{3, 3})
+          .with("strides", std::vector<int64_t>{2, 2})
+          .with("ftrun.title", std::string("3x3 stride 2")),
       unary("GlobalAveragePool"),
       {.op = "Clip", .inputs = {varied(kMap), constant_scalar(0), constant_scalar(6)}},
       OpCase{.op = "Concat", .inputs = {varied(kMap), varied(kMap)}}.with("axis", int64_t{0}),

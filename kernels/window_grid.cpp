@@ -196,6 +196,13 @@ void WindowGrid::load_input(const float* x, int64_t images, float* grid) const {
     for_odd_column(images, [=](int64_t to, int64_t from) { grid[to] = x[from]; });
     return;
   }
+  if (phases_ == 1) {
+    const CopyRows rows = {window_.input_height, window_.input_width, window_.input_width, pitch_};
+    for (int64_t image = 0; image < images; ++image) {
+      loops::copy_rows(rows, x + image * window_.input_plane(), grid + margin_ + image * plane_);
+    }
+    return;
+  }
   for_input_rows(images, [=](int64_t to, int64_t from, int64_t count) {
     for (int64_t i = 0; i < count; ++i) grid[to + i] = x[from + i * step];
   });
@@ -214,6 +221,13 @@ void WindowGrid::store_input(const float* grid, int64_t images, float* dx) const
     for_odd_column(images, [=](int64_t from, int64_t to) { dx[to] = grid[from]; });
     return;
   }
+  if (phases_ == 1) {
+    const CopyRows rows = {window_.input_height, window_.input_width, pitch_, window_.input_width};
+    for (int64_t image = 0; image < images; ++image) {
+      loops::copy_rows(rows, grid + margin_ + image * plane_, dx + image * window_.input_plane());
+    }
+    return;
+  }
   for_input_rows(images, [=](int64_t from, int64_t to, int64_t count) {
     for (int64_t i = 0; i < count; ++i) dx[to + i * step] = grid[from + i];
   });
@@ -229,9 +243,9 @@ void WindowGrid::load_output(const float* dy, int64_t images, float* grid) const
     std::memcpy(to, dy, static_cast<size_t>(used) * sizeof(float));
     return;
   }
-  for (int64_t row = 0; row < images * w.output_height; ++row) {
-    const int64_t at = row / w.output_height * plane_ + row % w.output_height * pitch_;
-    for (int64_t i = 0; i < w.output_width; ++i) to[at + i] = dy[row * w.output_width + i];
+  const CopyRows rows = {w.output_height, w.output_width, w.output_width, pitch_};
+  for (int64_t image = 0; image < images; ++image) {
+    loops::copy_rows(rows, dy + image * w.output_plane(), to + image * plane_);
   }
 }
 
@@ -242,9 +256,9 @@ void WindowGrid::store_output(const float* grid, int64_t images, float* y) const
     std::memcpy(y, from, static_cast<size_t>(images * plane_) * sizeof(float));
     return;
   }
-  for (int64_t row = 0; row < images * w.output_height; ++row) {
-    const int64_t at = row / w.output_height * plane_ + row % w.output_height * pitch_;
-    for (int64_t i = 0; i < w.output_width; ++i) y[row * w.output_width + i] = from[at + i];
+  const CopyRows rows = {w.output_height, w.output_width, pitch_, w.output_width};
+  for (int64_t image = 0; image < images; ++image) {
+    loops::copy_rows(rows, from + image * plane_, y + image * w.output_plane());
   }
 }
 

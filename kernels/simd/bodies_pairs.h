@@ -1,9 +1,10 @@
 #pragma once
 
-// Part of loop_bodies.h: splitting and merging the two phases of a stride of 2.
+// Part of loop_bodies.h: copying rows, and splitting and merging the two phases of a stride of 2.
 //
-// Feature maps that are worth a stride are small, so a row is often shorter than the widest vector:
-// the rest of a row goes on with vectors of half the width, down to one pair.
+// Rows of feature maps are short, often shorter than the widest vector. The rest of a row is one
+// more vector that ends with it and does again what overlaps; a row shorter than a vector is done
+// with vectors of half the width, down to one element.
 
 #include "kernels/simd/loops.h"
 #include "kernels/simd/vector.h"
@@ -57,17 +58,32 @@ struct PairShuffle<1> {
   }
 };
 
-// Calls body(shuffle, i) for i in [at, pairs), in vectors of at most `lanes`.
+// Calls body.template operator()<width>(i) for i in [0, count), some of them twice.
 template <int64_t lanes, typename Body>
-FT_INLINE void for_pairs(int64_t at, int64_t pairs, Body body) {
-  for (; at + lanes <= pairs; at += lanes) body(PairShuffle<lanes>(), at);
-  if constexpr (lanes > 1) for_pairs<lanes / 2>(at, pairs, body);
+FT_INLINE void for_overlapping(int64_t count, Body body) {
+  if (count >= lanes) {
+    int64_t i = 0;
+    for (; i + lanes <= count; i += lanes) body.template operator()<lanes>(i);
+    if (i < count) body.template operator()<lanes>(count - lanes);
+  } else if constexpr (lanes > 1) {
+    for_overlapping<lanes / 2>(count, body);
+  }
+}
+
+void copy_rows(CopyRows rows, const float* x, float* out) {
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    for_overlapping<kLanes>(rows.count, [=]<int64_t lanes>(int64_t i) {
+      LanesOf<lanes>::store(out + i, LanesOf<lanes>::load(x + i));
+    });
+    x += rows.from_step;
+    out += rows.to_step;
+  }
 }
 
 void split_pairs(PairRows rows, const float* x, float* first, float* second) {
   for (int64_t row = 0; row < rows.rows; ++row) {
-    for_pairs<kLanes>(0, rows.pairs, [=](auto shuffle, int64_t i) {
-      shuffle.split(x + 2 * i, first + i, second + i);
+    for_overlapping<kLanes>(rows.pairs, [=]<int64_t lanes>(int64_t i) {
+      PairShuffle<lanes>::split(x + 2 * i, first + i, second + i);
     });
     x += rows.paired_step;
     first += rows.split_step;
@@ -77,8 +93,8 @@ void split_pairs(PairRows rows, const float* x, float* first, float* second) {
 
 void merge_pairs(PairRows rows, const float* first, const float* second, float* x) {
   for (int64_t row = 0; row < rows.rows; ++row) {
-    for_pairs<kLanes>(0, rows.pairs, [=](auto shuffle, int64_t i) {
-      shuffle.merge(first + i, second + i, x + 2 * i);
+    for_overlapping<kLanes>(rows.pairs, [=]<int64_t lanes>(int64_t i) {
+      PairShuffle<lanes>::merge(first + i, second + i, x + 2 * i);
     });
     x += rows.paired_step;
     first += rows.split_step;

@@ -33,6 +33,14 @@ struct FirPlan {
 };
 constexpr int64_t kFirPeriodLanes = 16;  // the widest vector
 
+// Rows of `count` elements, as far apart as the steps say.
+struct CopyRows {
+  int64_t rows = 0;
+  int64_t count = 0;
+  int64_t from_step = 0;
+  int64_t to_step = 0;
+};
+
 // Rows of pairs (x0 y0 x1 y1 ...), for stride 2: `rows` rows of `pairs` pairs, row r at
 // r * paired_step on the paired side and at r * split_step on each split side.
 struct PairRows {
@@ -193,6 +201,8 @@ struct SgdFactors {
   /* out[i] = uniform_float of number i % 4 of the block at counter low + i / 4; the same bits in  \
      every table. */                                                                               \
   X(void, uniform_numbers, (RandomStart start, float* out, int64_t n), (start, out, n))            \
+  /* out = x, row by row; nothing overlaps. */                                                     \
+  X(void, copy_rows, (CopyRows rows, const float* x, float* out), (rows, x, out))                  \
   /* first[i] = x[2 i], second[i] = x[2 i + 1], row by row; nothing overlaps. */                   \
   X(void, split_pairs, (PairRows rows, const float* x, float* first, float* second),               \
     (rows, x, first, second))                                                                      \

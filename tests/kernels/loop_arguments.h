@@ -55,6 +55,8 @@ class LoopArguments {
       // Rows shorter than a vector, and gaps that must survive.
       const int64_t pairs = size_ % 37;
       return {.rows = size_ / 80, .pairs = pairs, .paired_step = 76, .split_step = 39};
+    } else if constexpr (std::is_same_v<T, CopyRows>) {
+      return {.rows = size_ / 80, .count = size_ % 37, .from_step = 41, .to_step = 39};
     } else if constexpr (std::is_same_v<T, GemmTile>) {
       return {.depth = size_ / kGemmTileColumns, .c_step = 19, .accumulates = seed_ % 2 == 0};
     } else if constexpr (std::is_same_v<T, const FirPlan*>) {

@@ -189,6 +189,11 @@ inline void uniform_numbers(RandomStart start, float* out, int64_t n) {
     return uniform_float(philox(start.key, start.high, low)[static_cast<size_t>(i % 4)]);
   });
 }
+inline void copy_rows(CopyRows rows, const float* x, float* out) {
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    std::copy_n(x + row * rows.from_step, rows.count, out + row * rows.to_step);
+  }
+}
 inline void split_pairs(PairRows rows, const float* x, float* first, float* second) {
   for (int64_t row = 0; row < rows.rows; ++row) {
     for (int64_t i = 0; i < rows.pairs; ++i) {
