@@ -23,10 +23,11 @@ constexpr int64_t kGridElements = 64 * 1024;
 // A product of the column matrix has more to gain from packing than to lose by copying when it is
 // deep: 3x3 over 128 channels is where the two meet (bench/ops_bench.cpp, AVX-512).
 constexpr int64_t kDepthMax = 640;
-// A BLAS has nothing to work with on so few rows.
+// A BLAS has nothing to work with on so few rows, or columns.
 constexpr int64_t kThinChannels = 16;
+constexpr int64_t kThinDepth = 32;
 
-// Which parts go over grids: none when not even one image's grids stay in the cache.
+// Which parts go over grids: none when one image's grids alone are far beyond that cache.
 struct Parts {
   bool forward = false;
   bool input_gradient = false;
@@ -39,13 +40,12 @@ Parts choose_parts(const ConvShape& shape) {
   if (shape.groups != 1) return {};
   const int64_t image = shape.channels_in * shape.window.input_plane() +
                         shape.channels_out * shape.window.output_plane();
-  if (image > kGridElements) return {};
-  // Per position the grids copy each channel once, im2col each channel for each tap.
+  if (image > 2 * kGridElements) return {};
   const int64_t area = shape.window.kernel_area();
-  if (shape.channels_in * area <= shape.channels_in + shape.channels_out) return {};
-  return {.forward = shape.channels_in * area <= kDepthMax,
-          .input_gradient = shape.channels_out * area <= kDepthMax,
-          .weight_gradient = shape.channels_out <= kThinChannels};
+  return {
+      .forward = shape.channels_in * area <= kDepthMax,
+      .input_gradient = shape.channels_out * area <= kDepthMax,
+      .weight_gradient = shape.channels_out <= kThinChannels || shape.group_depth() <= kThinDepth};
 }
 
 int64_t align_floats(int64_t count) { return ceil_div(count, 16) * 16; }
