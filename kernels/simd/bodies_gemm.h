@@ -23,11 +23,12 @@ static_assert(kGemmTileColumns % kGemmStripColumns == 0);
 
 FT_INLINE void gemm_strip(GemmTile tile, const float* a, const float* b, float* c) {
   Vec sums[kGemmTileRows][kGemmStripVectors] = {};
-  for (int64_t depth = 0; depth < tile.depth; ++depth) {
+  const auto steps = static_cast<intptr_t>(tile.depth);
+  for (intptr_t depth = 0; depth < steps; ++depth) {
     Vec right[kGemmStripVectors];
     for (int v = 0; v < kGemmStripVectors; ++v) right[v] = Wide::load(b + v * kLanes);
     for (int row = 0; row < kGemmTileRows; ++row) {
-      const Vec left = Wide::all(a[row]);
+      const Vec left = Wide::all_at(a + row);
       for (int v = 0; v < kGemmStripVectors; ++v) {
         sums[row][v] = Wide::fma(left, right[v], sums[row][v]);
       }

@@ -21,12 +21,14 @@ template <int rows>
 FT_INLINE void shifted_strip(const ShiftedProduct& product, const float* w, const float* x,
                              float* c) {
   Vec sums[rows][kShiftedVectors] = {};
-  for (int64_t k = 0; k < product.depth; ++k) {
+  // As wide as a pointer: 64 bits cost 32-bit cores two instructions a turn.
+  const auto depth = static_cast<intptr_t>(product.depth);
+  for (intptr_t k = 0; k < depth; ++k) {
     const float* const source = x + product.shifts[k];
     Vec right[kShiftedVectors];
     for (int v = 0; v < kShiftedVectors; ++v) right[v] = Wide::load(source + v * kLanes);
     for (int row = 0; row < rows; ++row) {
-      const Vec left = Wide::all(w[row]);
+      const Vec left = Wide::all_at(w + row);
       for (int v = 0; v < kShiftedVectors; ++v) {
         sums[row][v] = Wide::fma(left, right[v], sums[row][v]);
       }
@@ -64,12 +66,15 @@ void shifted_product(const ShiftedProduct* product, const float* w, const float*
   }
 }
 
+// `depth` taps from shifts[first] on.
 template <int rows, int depth>
-void shifted_block(const ShiftedSums& shape, const float* a, const float* x, float* sums) {
+void shifted_block(const ShiftedSums& shape, int first, const float* a, const float* x,
+                   float* sums) {
   Vec totals[rows][depth] = {};
   const float* source[depth];
-  for (int k = 0; k < depth; ++k) source[k] = x + shape.shifts[k];
-  for (int64_t i = 0; i < shape.columns; i += kLanes) {
+  for (int k = 0; k < depth; ++k) source[k] = x + shape.shifts[first + k];
+  const auto columns = static_cast<intptr_t>(shape.columns);
+  for (intptr_t i = 0; i < columns; i += kLanes) {
     Vec left[rows];
     for (int row = 0; row < rows; ++row) left[row] = Wide::load(a + row * shape.a_step + i);
     for (int k = 0; k < depth; ++k) {
@@ -80,21 +85,37 @@ void shifted_block(const ShiftedSums& shape, const float* a, const float* x, flo
     }
   }
   for (int row = 0; row < rows; ++row) {
-    for (int k = 0; k < depth; ++k) sums[row * depth + k] = sum_of_lanes(totals[row][k]);
+    for (int k = 0; k < depth; ++k) {
+      sums[row * shape.depth + first + k] = sum_of_lanes(totals[row][k]);
+    }
   }
 }
 
+// 12 sums, three rows and what a tap sees would be all registers of 32-bit ARM, and GCC spills.
+#if defined(__arm__)
+constexpr int64_t kShiftedSumStrip = 2;
+#else
+constexpr int64_t kShiftedSumStrip = kShiftedSumDepth;
+#endif
+
 template <int rows>
 void shifted_sums_of(const ShiftedSums& shape, const float* a, const float* x, float* sums) {
-  switch (shape.depth) {
-    case 1:
-      return shifted_block<rows, 1>(shape, a, x, sums);
-    case 2:
-      return shifted_block<rows, 2>(shape, a, x, sums);
-    case 3:
-      return shifted_block<rows, 3>(shape, a, x, sums);
-    default:
-      return shifted_block<rows, 4>(shape, a, x, sums);
+  for (int first = 0; first < shape.depth; first += kShiftedSumStrip) {
+    const int64_t left = shape.depth - first;
+    switch (left < kShiftedSumStrip ? left : kShiftedSumStrip) {
+      case 1:
+        shifted_block<rows, 1>(shape, first, a, x, sums);
+        break;
+      case 2:
+        shifted_block<rows, 2>(shape, first, a, x, sums);
+        break;
+      case 3:
+        shifted_block<rows, 3>(shape, first, a, x, sums);
+        break;
+      default:
+        shifted_block<rows, kShiftedSumStrip>(shape, first, a, x, sums);
+        break;
+    }
   }
 }
 

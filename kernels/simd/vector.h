@@ -47,6 +47,13 @@ struct LanesOf {
     *reinterpret_cast<typename VectorOf<count>::FloatInMemory*>(p) = v;
   }
   FT_INLINE static V all(float s) { return s - V{}; }  // an addition would be made: -0 + 0 = 0
+  // *p in every lane; one instruction, where GCC makes two of all(*p).
+  FT_INLINE static V all_at(const float* p) {
+#if defined(__ARM_NEON) && FT_SIMD_LANES == 4
+    if constexpr (count == 4) return vld1q_dup_f32(p);
+#endif
+    return all(*p);
+  }
   FT_INLINE static V fma(V a, V b, V c) {
 #if defined(__FMA__) && FT_SIMD_LANES == 16
     if constexpr (count == 16) return _mm512_fmadd_ps(a, b, c);
