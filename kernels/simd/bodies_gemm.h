@@ -19,7 +19,7 @@ constexpr int kGemmStripVectors = 4;
 constexpr int kGemmStripVectors = kLanes == kGemmTileColumns ? 1 : 2;
 #endif
 constexpr int64_t kGemmStripColumns = kGemmStripVectors * kLanes;
-static_assert(kGemmTileColumns % kGemmStripColumns == 0);
+static_assert(kGemmTileColumns % kGemmStripColumns == 0 && kGemmTileRows == kRowsAtOnce);
 
 FT_INLINE void gemm_strip(GemmTile tile, const float* a, const float* b, float* c) {
   Vec sums[kGemmTileRows][kGemmStripVectors] = {};
@@ -27,12 +27,7 @@ FT_INLINE void gemm_strip(GemmTile tile, const float* a, const float* b, float* 
   for (intptr_t depth = 0; depth < steps; ++depth) {
     Vec right[kGemmStripVectors];
     for (int v = 0; v < kGemmStripVectors; ++v) right[v] = Wide::load(b + v * kLanes);
-    for (int row = 0; row < kGemmTileRows; ++row) {
-      const Vec left = Wide::all_at(a + row);
-      for (int v = 0; v < kGemmStripVectors; ++v) {
-        sums[row][v] = Wide::fma(left, right[v], sums[row][v]);
-      }
-    }
+    multiply_add_rows(a, right, sums);
     a += kGemmTileRows;
     b += kGemmTileColumns;
   }

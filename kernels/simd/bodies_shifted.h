@@ -15,7 +15,7 @@ constexpr int kShiftedVectors = 4;
 #else
 constexpr int kShiftedVectors = 2;
 #endif
-static_assert(kShiftedColumns % (kShiftedVectors * kLanes) == 0);
+static_assert(kShiftedColumns % (kShiftedVectors * kLanes) == 0 && kShiftedRows == kRowsAtOnce);
 
 template <int rows>
 FT_INLINE void shifted_strip(const ShiftedProduct& product, const float* w, const float* x,
@@ -27,10 +27,14 @@ FT_INLINE void shifted_strip(const ShiftedProduct& product, const float* w, cons
     const float* const source = x + product.shifts[k];
     Vec right[kShiftedVectors];
     for (int v = 0; v < kShiftedVectors; ++v) right[v] = Wide::load(source + v * kLanes);
-    for (int row = 0; row < rows; ++row) {
-      const Vec left = Wide::all_at(w + row);
-      for (int v = 0; v < kShiftedVectors; ++v) {
-        sums[row][v] = Wide::fma(left, right[v], sums[row][v]);
+    if constexpr (rows == kRowsAtOnce) {
+      multiply_add_rows(w, right, sums);
+    } else {
+      for (int row = 0; row < rows; ++row) {
+        const Vec left = Wide::all_at(w + row);
+        for (int v = 0; v < kShiftedVectors; ++v) {
+          sums[row][v] = Wide::fma(left, right[v], sums[row][v]);
+        }
       }
     }
     w += rows;

@@ -73,6 +73,33 @@ struct LanesOf {
 using Wide = LanesOf<kLanes>;
 using Single = LanesOf<1>;
 
+// sums[row] += w[row] * right for six rows. 32-bit ARM multiplies by an element of a register,
+// though only without fusing: half the instructions.
+constexpr int kRowsAtOnce = 6;
+template <int vectors>
+FT_INLINE void multiply_add_rows(const float* w, const Vec (&right)[vectors],
+                                 Vec (&sums)[kRowsAtOnce][vectors]) {
+#if defined(__arm__) && defined(__ARM_NEON) && FT_SIMD_LANES == 4
+  const float32x4_t low = vld1q_f32(w);
+  const float32x2_t rows01 = vget_low_f32(low);
+  const float32x2_t rows23 = vget_high_f32(low);
+  const float32x2_t rows45 = vld1_f32(w + 4);
+  for (int v = 0; v < vectors; ++v) {
+    sums[0][v] = vmlaq_lane_f32(sums[0][v], right[v], rows01, 0);
+    sums[1][v] = vmlaq_lane_f32(sums[1][v], right[v], rows01, 1);
+    sums[2][v] = vmlaq_lane_f32(sums[2][v], right[v], rows23, 0);
+    sums[3][v] = vmlaq_lane_f32(sums[3][v], right[v], rows23, 1);
+    sums[4][v] = vmlaq_lane_f32(sums[4][v], right[v], rows45, 0);
+    sums[5][v] = vmlaq_lane_f32(sums[5][v], right[v], rows45, 1);
+  }
+#else
+  for (int row = 0; row < kRowsAtOnce; ++row) {
+    const Vec left = Wide::all_at(w + row);
+    for (int v = 0; v < vectors; ++v) sums[row][v] = Wide::fma(left, right[v], sums[row][v]);
+  }
+#endif
+}
+
 // Lanes of 64 bits, as many as fit the vector, of which a product reads the lower halves.
 constexpr int64_t kLongLanes = kLanes > 1 ? kLanes / 2 : 1;
 typedef uint64_t LongVec __attribute__((vector_size(kLongLanes * 8)));
