@@ -85,15 +85,6 @@ ConvPath make_conv_path(const ConvShape& shape) {
   return make_conv_im2col(shape);
 }
 
-void add_conv_bias(const ConvShape& shape, const float* bias, float* y, ThreadPool* pool) {
-  if (bias == nullptr) return;
-  const int64_t positions = shape.positions_out();
-  parallel_for_rows(pool, shape.channels_out, positions, [&](int64_t channel) {
-    float* const row = y + channel * positions;
-    loops::add_scalar(row, bias[channel], row, positions);
-  });
-}
-
 void conv_bias_gradient(const ConvShape& shape, const float* dy, float* grad_bias,
                         ThreadPool* pool) {
   if (grad_bias == nullptr) return;

@@ -50,16 +50,15 @@ class ConvIm2col : public Kernel {
   void forward(const ForwardArgs& args) const override {
     const auto* x = static_cast<const float*>(args.inputs[0]);
     const auto* w = static_cast<const float*>(args.inputs[1]);
+    const auto* bias = shape_.has_bias ? static_cast<const float*>(args.inputs[2]) : nullptr;
     auto* y = static_cast<float*>(args.outputs[0]);
     const int64_t row_blocks = ceil_div(shape_.group_channels_out(), rows_);
     run_units(shape_.groups * row_blocks * tiles_, args.workspace, args.pool,
               [&](int64_t unit, float* columns) {
                 const int64_t tile = unit % tiles_;
                 const int64_t row_block = unit / tiles_ % row_blocks;
-                forward_unit(unit / tiles_ / row_blocks, row_block, tile, x, w, y, columns);
+                forward_unit(unit / tiles_ / row_blocks, row_block, tile, x, w, bias, y, columns);
               });
-    const void* bias = shape_.has_bias ? args.inputs[2] : nullptr;
-    add_conv_bias(shape_, static_cast<const float*>(bias), y, args.pool);
   }
 
   void backward(const BackwardArgs& args) const override {
@@ -115,24 +114,29 @@ class ConvIm2col : public Kernel {
   }
 
   void forward_unit(int64_t group, int64_t row_block, int64_t tile, const float* x, const float* w,
-                    float* y, float* columns) const {
+                    const float* bias, float* y, float* columns) const {
     const int64_t row = row_block * rows_;
+    const int64_t rows = std::min(rows_, shape_.group_channels_out() - row);
     const int64_t channel_out = group * shape_.group_channels_out() + row;
     const int64_t position = tile * tile_;
     const int64_t count = std::min(tile_, shape_.positions_out() - position);
     const ColumnMasks masks = masks_of(position, count, columns);
+    float* const target = y + channel_out * shape_.positions_out() + position;
+    for (int64_t i = 0; bias != nullptr && i < rows; ++i) {
+      loops::fill(bias[channel_out + i], target + i * shape_.positions_out(), count);
+    }
     for (int64_t index = 0; index < blocks_; ++index) {
       const Block block = block_at(group, index);
       gather_columns(shape_, {block.channel_count, position, count}, masks,
                      x + block.channel_first * shape_.positions_in(), columns);
-      gemm_serial({.m = std::min(rows_, shape_.group_channels_out() - row),
+      gemm_serial({.m = rows,
                    .n = count,
                    .k = block.depth,
                    .lda = shape_.group_depth(),
                    .ldb = count,
                    .ldc = shape_.positions_out()},
                   w + channel_out * shape_.group_depth() + block.depth_first, columns,
-                  index == 0 ? 0.0F : 1.0F, y + channel_out * shape_.positions_out() + position);
+                  index == 0 && bias == nullptr ? 0.0F : 1.0F, target);
     }
   }
 

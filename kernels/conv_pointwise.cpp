@@ -30,13 +30,13 @@ class ConvPointwise : public Kernel {
                                .ldc = shape_.positions_in()};
     const auto* x = static_cast<const float*>(args.inputs[0]);
     const auto* w = static_cast<const float*>(args.inputs[1]);
+    const auto* bias = shape_.has_bias ? static_cast<const float*>(args.inputs[2]) : nullptr;
     auto* y = static_cast<float*>(args.outputs[0]);
     for (int64_t group = 0; group < shape_.groups; ++group) {
-      gemm(product, w + group * weight_elements(), x + group * input_elements(), 0.0F,
+      gemm(product, w + group * weight_elements(), x + group * input_elements(),
+           bias == nullptr ? nullptr : bias + group * shape_.group_channels_out(),
            y + group * output_elements(), args.pool);
     }
-    const void* bias = shape_.has_bias ? args.inputs[2] : nullptr;
-    add_conv_bias(shape_, static_cast<const float*>(bias), y, args.pool);
   }
 
   void backward(const BackwardArgs& args) const override {
@@ -59,7 +59,7 @@ class ConvPointwise : public Kernel {
                     dw + group * weight_elements(), args.workspace, args.pool);
       }
       if (dx != nullptr) {
-        gemm(input_gradient, w + group * weight_elements(), group_dy, 0.0F,
+        gemm(input_gradient, w + group * weight_elements(), group_dy, nullptr,
              dx + group * input_elements(), args.pool);
       }
     }

@@ -46,8 +46,6 @@ std::optional<ConvPath> make_conv_trimmed(const ConvShape& shape);
 // The one of these that fits the shape.
 ConvPath make_conv_path(const ConvShape& shape);
 
-// y += bias, channel by channel; nothing when bias is null.
-void add_conv_bias(const ConvShape& shape, const float* bias, float* y, ThreadPool* pool);
 // grad_bias = sums of dy's rows; nothing when grad_bias is null.
 void conv_bias_gradient(const ConvShape& shape, const float* dy, float* grad_bias,
                         ThreadPool* pool);

@@ -99,7 +99,7 @@ void gemm_serial(const GemmShape& s, const float* a, const float* b, float beta,
               blas_int(s.ldc));
 }
 
-void gemm(const GemmShape& s, const float* a, const float* b, float beta, float* c,
+void gemm(const GemmShape& s, const float* a, const float* b, const float* bias, float* c,
           ThreadPool* pool) {
   if (s.m == 0 || s.n == 0) return;
   const Panels panels = panels_of(s);
@@ -111,7 +111,12 @@ void gemm(const GemmShape& s, const float* a, const float* b, float beta, float*
     GemmShape panel = s;
     panel.m = std::min(panels.rows, s.m - row);
     panel.n = std::min(panels.columns, s.n - column);
-    gemm_serial(panel, a_at(s, a, row, 0), b_at(s, b, 0, column), beta, c + row * s.ldc + column);
+    float* const target = c + row * s.ldc + column;
+    for (int64_t i = 0; bias != nullptr && i < panel.m; ++i) {
+      loops::fill(bias[row + i], target + i * s.ldc, panel.n);
+    }
+    gemm_serial(panel, a_at(s, a, row, 0), b_at(s, b, 0, column), bias == nullptr ? 0.0F : 1.0F,
+                target);
   });
 }
 
@@ -123,7 +128,7 @@ void gemm_long_k(const GemmShape& s, const float* a, const float* b, float* c, s
                  ThreadPool* pool) {
   const int64_t chunks = long_k_chunks(s);
   if (chunks == 1) {
-    gemm(s, a, b, 0.0F, c, pool);
+    gemm(s, a, b, nullptr, c, pool);
     return;
   }
   // Chunk 0 goes to C itself, the others to the workspace, m x n each.

@@ -23,11 +23,12 @@ struct GemmShape {
   int64_t ldc = 0;
 };
 
-// C = op(A) op(B) + beta C, cut into panels of columns (or rows, when those are more).
-void gemm(const GemmShape& shape, const float* a, const float* b, float beta, float* c,
+// C = op(A) op(B), cut into panels of columns (or rows, when those are more). `bias`, if not null,
+// is a number for each row that its sums begin with.
+void gemm(const GemmShape& shape, const float* a, const float* b, const float* bias, float* c,
           ThreadPool* pool);
 
-// The same on the calling thread alone, for use inside a task of the pool.
+// C = op(A) op(B) + beta C on the calling thread alone, for use inside a task of the pool.
 void gemm_serial(const GemmShape& shape, const float* a, const float* b, float beta, float* c);
 
 // C = op(A) op(B) for small m x n and long k (weight gradients): k is cut into chunks by shape, the

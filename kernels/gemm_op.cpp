@@ -71,7 +71,7 @@ class GemmKernel final : public Kernel {
     const float* a = static_cast<const float*>(args.inputs[0]);
     const float* b = static_cast<const float*>(args.inputs[1]);
     float* y = static_cast<float*>(args.outputs[0]);
-    gemm(forward_shape(op_), a, b, 0.0F, y, args.pool);
+    gemm(forward_shape(op_), a, b, nullptr, y, args.pool);
     scale_all(y, op_.alpha, op_.m * op_.n, args.pool);
     if (op_.has_c) add_c(static_cast<const float*>(args.inputs[2]), y, args.pool);
   }
@@ -92,7 +92,7 @@ class GemmKernel final : public Kernel {
     if (float* grad_a = args.grad_inputs[0]) {
       const float* left = op_.transpose_a ? b : grad_y;
       const float* right = op_.transpose_a ? grad_y : b;
-      gemm(gradient_a_shape(op_), left, right, 0.0F, grad_a, args.pool);
+      gemm(gradient_a_shape(op_), left, right, nullptr, grad_a, args.pool);
       scale_all(grad_a, op_.alpha, op_.m * op_.k, args.pool);
     }
   }

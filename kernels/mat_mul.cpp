@@ -28,7 +28,7 @@ class MatrixKernel final : public Kernel {
 
   void forward(const ForwardArgs& args) const override {
     gemm(product(m_, n_, k_), static_cast<const float*>(args.inputs[0]),
-         static_cast<const float*>(args.inputs[1]), 0.0F, static_cast<float*>(args.outputs[0]),
+         static_cast<const float*>(args.inputs[1]), nullptr, static_cast<float*>(args.outputs[0]),
          args.pool);
   }
 
@@ -39,7 +39,7 @@ class MatrixKernel final : public Kernel {
                   args.pool);
     }
     if (float* grad_a = args.grad_inputs[0]) {
-      gemm(gradient_a(m_, n_, k_), grad_y, input(args, 1), 0.0F, grad_a, args.pool);
+      gemm(gradient_a(m_, n_, k_), grad_y, input(args, 1), nullptr, grad_a, args.pool);
     }
   }
 

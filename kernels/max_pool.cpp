@@ -35,6 +35,10 @@ class MaxPool : public Kernel {
         blocks_(ceil_div(shape.planes, grid_.block_images())),
         tasks_(std::min(kPoolTasks, blocks_)) {
     for (int64_t tap = 0; tap < grid_.taps(); ++tap) shifts_.push_back(grid_.shift(tap));
+    for (int64_t phase = 0; phase < grid_.phases(); ++phase) {
+      WindowGrid::Seen seen = grid_.seen_in(phase);
+      seen_.push_back({{seen.indices.begin(), seen.indices.end()}, std::move(seen.shifts)});
+    }
   }
 
   int64_t workspace_bytes() const { return tasks_ * slot_elements() * 4; }
@@ -67,18 +71,25 @@ class MaxPool : public Kernel {
       grid_.load_output(dy + out, planes, slot.output);
       std::copy_n(winners + out, planes * shape_.window.output_plane(), slot.compact);
       grid_.load_output(slot.compact, planes, slot.winners);
-      loops::fill(0.0F, slot.input, grid_.input_elements());
-      for (int64_t tap = 0; tap < grid_.taps(); ++tap) {
-        loops::accumulate_where(static_cast<float>(tap), slot.winners + grid_.margin(),
-                                slot.output + grid_.margin(),
-                                slot.input + grid_.margin() + shifts_[static_cast<size_t>(tap)],
-                                grid_.elements(planes));
+      for (int64_t phase = 0; phase < grid_.phases(); ++phase) {
+        const Seen& seen = seen_[static_cast<size_t>(phase)];
+        const ShiftedMarks shape = {.columns = grid_.elements(planes),
+                                    .depth = static_cast<int64_t>(seen.marks.size()),
+                                    .shifts = seen.shifts.data(),
+                                    .marks = seen.marks.data()};
+        loops::shifted_marked(&shape, slot.winners + grid_.margin(), slot.output + grid_.margin(),
+                              slot.input + grid_.phase_begin(phase));
       }
       grid_.store_input(slot.input, planes, dx + plane * shape_.window.input_plane());
     });
   }
 
  private:
+  // The taps that see a phase of the input.
+  struct Seen {
+    std::vector<float> marks;  // their numbers
+    std::vector<int64_t> shifts;
+  };
   struct Slot {
     float* input;    // a grid of x, or of dx
     float* output;   // a grid of y, or of dy
@@ -115,6 +126,7 @@ class MaxPool : public Kernel {
   const int64_t blocks_;
   const int64_t tasks_;
   std::vector<int64_t> shifts_;
+  std::vector<Seen> seen_;
 };
 
 }  // namespace

@@ -157,7 +157,7 @@ void WindowGrid::for_input_pairs(int64_t images, const Function& fn) const {
     const int64_t rows = ceil_div(w.input_height - row, w.stride_height);
     const int64_t first = phase_begin(2 * row);
     const int64_t second = phase_begin(2 * row + 1);
-    PairRows all = {images * rows, w.input_width / 2, step, pitch_};
+    PairRows all = {images * rows, w.input_width, step, pitch_};
     if (rows * step == w.input_plane() && rows * pitch_ == plane_) {
       fn(all, row * w.input_width, first, second);
       continue;
@@ -166,19 +166,6 @@ void WindowGrid::for_input_pairs(int64_t images, const Function& fn) const {
     for (int64_t image = 0; image < images; ++image) {
       fn(all, image * w.input_plane() + row * w.input_width, first + image * plane_,
          second + image * plane_);
-    }
-  }
-}
-
-template <typename Function>
-void WindowGrid::for_odd_column(int64_t images, const Function& fn) const {
-  const Window& w = window_;
-  if (w.input_width % 2 == 0) return;
-  for (int64_t image = 0; image < images; ++image) {
-    for (int64_t row = 0; row < w.input_height; ++row) {
-      const int64_t at = phase_begin(2 * (row % w.stride_height)) + image * plane_ +
-                         row / w.stride_height * pitch_;
-      fn(at + w.input_width / 2, image * w.input_plane() + (row + 1) * w.input_width - 1);
     }
   }
 }
@@ -193,7 +180,6 @@ void WindowGrid::load_input(const float* x, int64_t images, float* grid) const {
     for_input_pairs(images, [=](const PairRows& rows, int64_t from, int64_t first, int64_t second) {
       loops::split_pairs(rows, x + from, grid + first, grid + second);
     });
-    for_odd_column(images, [=](int64_t to, int64_t from) { grid[to] = x[from]; });
     return;
   }
   if (phases_ == 1) {
@@ -218,7 +204,6 @@ void WindowGrid::store_input(const float* grid, int64_t images, float* dx) const
     for_input_pairs(images, [=](const PairRows& rows, int64_t to, int64_t first, int64_t second) {
       loops::merge_pairs(rows, grid + first, grid + second, dx + to);
     });
-    for_odd_column(images, [=](int64_t from, int64_t to) { dx[to] = grid[from]; });
     return;
   }
   if (phases_ == 1) {

@@ -32,6 +32,8 @@ class WindowGrid {
   WindowGrid& operator=(const WindowGrid&) = delete;
 
   int64_t taps() const { return window_.kernel_area(); }
+  // Elements of an image, margins included.
+  int64_t plane() const { return plane_; }
   // Images that are worked on at a time, so that they stay in the inner caches.
   int64_t block_images() const { return block_images_; }
   // Floats of an input and of an output on the grid, margins included.
@@ -95,9 +97,6 @@ class WindowGrid {
   template <typename Function>
   void for_input_pairs(int64_t images, const Function& fn) const;
   bool has_input_pairs() const { return window_.stride_width == 2; }
-  // What pairs leave of an odd width: fn(grid index, plane index) for the last element of each row.
-  template <typename Function>
-  void for_odd_column(int64_t images, const Function& fn) const;
 
   Window window_;
   std::vector<Tap> taps_;

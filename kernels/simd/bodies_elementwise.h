@@ -101,13 +101,6 @@ void multiply_accumulate(const float* a, const float* b, float* out, int64_t n) 
   });
 }
 
-void accumulate_where(float code, const float* codes, const float* x, float* out, int64_t n) {
-  for_elements(n, [=](auto lanes, int64_t i) {
-    const auto added = lanes.load(codes + i) == code ? lanes.load(x + i) : lanes.all(0.0F);
-    lanes.store(out + i, lanes.load(out + i) + added);
-  });
-}
-
 void drop(const float* numbers, const float* x, float ratio, float factor, float* out, int64_t n) {
   for_elements(n, [=](auto lanes, int64_t i) {
     const auto kept = lanes.load(x + i) * factor;

@@ -82,9 +82,10 @@ void copy_rows(CopyRows rows, const float* x, float* out) {
 
 void split_pairs(PairRows rows, const float* x, float* first, float* second) {
   for (int64_t row = 0; row < rows.rows; ++row) {
-    for_overlapping<kLanes>(rows.pairs, [=]<int64_t lanes>(int64_t i) {
+    for_overlapping<kLanes>(rows.count / 2, [=]<int64_t lanes>(int64_t i) {
       PairShuffle<lanes>::split(x + 2 * i, first + i, second + i);
     });
+    if (rows.count % 2 == 1) first[rows.count / 2] = x[rows.count - 1];
     x += rows.paired_step;
     first += rows.split_step;
     second += rows.split_step;
@@ -93,9 +94,10 @@ void split_pairs(PairRows rows, const float* x, float* first, float* second) {
 
 void merge_pairs(PairRows rows, const float* first, const float* second, float* x) {
   for (int64_t row = 0; row < rows.rows; ++row) {
-    for_overlapping<kLanes>(rows.pairs, [=]<int64_t lanes>(int64_t i) {
+    for_overlapping<kLanes>(rows.count / 2, [=]<int64_t lanes>(int64_t i) {
       PairShuffle<lanes>::merge(first + i, second + i, x + 2 * i);
     });
+    if (rows.count % 2 == 1) x[rows.count - 1] = first[rows.count / 2];
     x += rows.paired_step;
     first += rows.split_step;
     second += rows.split_step;

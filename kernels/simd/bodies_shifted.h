@@ -21,6 +21,11 @@ template <int rows>
 FT_INLINE void shifted_strip(const ShiftedProduct& product, const float* w, const float* x,
                              float* c) {
   Vec sums[rows][kShiftedVectors] = {};
+  if (product.bias != nullptr) {
+    for (int row = 0; row < rows; ++row) {
+      for (int v = 0; v < kShiftedVectors; ++v) sums[row][v] = Wide::all_at(product.bias + row);
+    }
+  }
   // As wide as a pointer: 64 bits cost 32-bit cores two instructions a turn.
   const auto depth = static_cast<intptr_t>(product.depth);
   for (intptr_t k = 0; k < depth; ++k) {
@@ -146,6 +151,18 @@ void shifted_max(const ShiftedMax* shape, const float* x, float* best, float* wi
     }
     Wide::store(best + i, largest);
     Wide::store(winner + i, place);
+  }
+}
+
+void shifted_marked(const ShiftedMarks* shape, const float* winner, const float* x, float* out) {
+  for (int64_t i = 0; i < shape->columns; i += kLanes) {
+    Vec total = {};
+    for (int64_t k = 0; k < shape->depth; ++k) {
+      const int64_t at = shape->shifts[k] + i;
+      const auto is_marked = Wide::load(winner + at) == Wide::all_at(shape->marks + k);
+      total += is_marked ? Wide::load(x + at) : Vec{};
+    }
+    Wide::store(out + i, total);
   }
 }
 

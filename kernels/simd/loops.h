@@ -41,11 +41,12 @@ struct CopyRows {
   int64_t to_step = 0;
 };
 
-// Rows of pairs (x0 y0 x1 y1 ...), for stride 2: `rows` rows of `pairs` pairs, row r at
-// r * paired_step on the paired side and at r * split_step on each split side.
+// Rows of pairs (x0 y0 x1 y1 ...), for stride 2: `rows` rows of `count` elements, the last one
+// alone if that is odd; row r at r * paired_step on the paired side and at r * split_step on each
+// split side.
 struct PairRows {
   int64_t rows = 0;
-  int64_t pairs = 0;
+  int64_t count = 0;
   int64_t paired_step = 0;
   int64_t split_step = 0;
 };
@@ -68,6 +69,7 @@ struct ShiftedProduct {
   int64_t depth = 0;
   int64_t c_step = 0;
   const int64_t* shifts = nullptr;  // [depth]
+  const float* bias = nullptr;      // [rows]: what the sums begin with; null: 0
 };
 constexpr int64_t kShiftedRows = 6;
 constexpr int64_t kShiftedColumns = 32;
@@ -89,6 +91,14 @@ struct ShiftedMax {
   int64_t columns = 0;
   int64_t depth = 0;
   const int64_t* shifts = nullptr;  // [depth]
+};
+
+// Its gradient: the taps that see an element, and how they mark that it was the largest.
+struct ShiftedMarks {
+  int64_t columns = 0;
+  int64_t depth = 0;
+  const int64_t* shifts = nullptr;  // [depth]
+  const float* marks = nullptr;     // [depth]
 };
 
 // Where a stream of random numbers begins (runtime/base/random.h): Philox's key and counter.
@@ -183,8 +193,8 @@ struct SgdFactors {
     (plan, dy, x, sums))                                                                           \
   /* A tile of C, its sums over depth in order; a and b are packed, c does not overlap them. */    \
   X(void, gemm_tile, (GemmTile tile, const float* a, const float* b, float* c), (tile, a, b, c))   \
-  /* c[row][i] = sum over k of w[k][row] x[shifts[k] + i], in order; w is [depth][rows], c does    \
-     not overlap the others. */                                                                    \
+  /* c[row][i] = bias[row] + sum over k of w[k][row] x[shifts[k] + i], in order; w is              \
+     [depth][rows], c does not overlap the others. */                                              \
   X(void, shifted_product,                                                                         \
     (const ShiftedProduct* product, const float* w, const float* x, float* c), (product, w, x, c)) \
   /* sums[row * depth + k] = sum over i of a[row][i] x[shifts[k] + i], as for sum. */              \
@@ -194,10 +204,10 @@ struct SgdFactors {
    */                                                                                              \
   X(void, shifted_max, (const ShiftedMax* shape, const float* x, float* best, float* winner),      \
     (shape, x, best, winner))                                                                      \
-  /* out += codes == code ? x : 0 */                                                               \
-  X(void, accumulate_where,                                                                        \
-    (float code, const float* codes, const float* x, float* out, int64_t n),                       \
-    (code, codes, x, out, n))                                                                      \
+  /* out[i] = sum over k of winner[shifts[k] + i] == marks[k] ? x[shifts[k] + i] : 0, in order. */ \
+  X(void, shifted_marked,                                                                          \
+    (const ShiftedMarks* shape, const float* winner, const float* x, float* out),                  \
+    (shape, winner, x, out))                                                                       \
   /* out[i] = uniform_float of number i % 4 of the block at counter low + i / 4; the same bits in  \
      every table. */                                                                               \
   X(void, uniform_numbers, (RandomStart start, float* out, int64_t n), (start, out, n))            \

@@ -75,7 +75,7 @@ Peaks measure_peaks(ThreadPool* pool) {
   std::fill_n(buffer->data(), buffer->size(), std::byte{0});
   float* const a = buffer->floats();
   const GemmShape square = {.m = n, .n = n, .k = n, .lda = n, .ldb = n, .ldc = n};
-  const double gemm_us = best_us([&] { gemm(square, a, a + n * n, 0.0F, a + 2 * n * n, pool); });
+  const double gemm_us = best_us([&] { gemm(square, a, a + n * n, nullptr, a + 2 * n * n, pool); });
   peaks.gflops = 2.0 * static_cast<double>(n * n * n) / gemm_us / 1e3;
   const size_t part = kPeakCopyBytes / static_cast<size_t>(pool->threads());
   const double copy_us = best_us([&] {

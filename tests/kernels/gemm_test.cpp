@@ -63,16 +63,28 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-std::vector<float> run_gemm(const Problem& p, float beta, int threads) {
+std::vector<float> run_gemm(const Problem& p, const std::vector<float>& bias, int threads) {
   ThreadPool pool(threads);
   std::vector<float> c = p.c;
-  if (beta == 0) {  // what C held before must not matter
-    for (int64_t i = 0; i < p.shape.m; ++i) {
-      std::fill_n(c.begin() + i * p.shape.ldc, p.shape.n, NAN);
-    }
+  for (int64_t i = 0; i < p.shape.m; ++i) {  // what C held before must not matter
+    std::fill_n(c.begin() + i * p.shape.ldc, p.shape.n, NAN);
   }
-  gemm(p.shape, p.a.data(), p.b.data(), beta, c.data(), &pool);
+  gemm(p.shape, p.a.data(), p.b.data(), bias.empty() ? nullptr : bias.data(), c.data(), &pool);
   return c;
+}
+
+std::vector<float> run_gemm_serial(const Problem& p, float beta) {
+  std::vector<float> c = p.c;
+  gemm_serial(p.shape, p.a.data(), p.b.data(), beta, c.data());
+  return c;
+}
+
+// C holds row's bias everywhere but in its gap.
+Problem with_bias(Problem p, const std::vector<float>& bias) {
+  for (int64_t i = 0; i < p.shape.m; ++i) {
+    std::fill_n(p.c.begin() + i * p.shape.ldc, p.shape.n, bias[static_cast<size_t>(i)]);
+  }
+  return p;
 }
 
 std::vector<float> run_long_k(const Problem& p, int threads) {
@@ -99,8 +111,10 @@ TEST_CASE("gemm: the product, for all transpositions, in panels of columns and r
         CAPTURE(n);
         CAPTURE(k);
         const Problem p = make_problem(m, n, k, transpose_a, transpose_b);
-        CHECK(is_near(run_gemm(p, 0.0F, 1), naive(p, 0), k));
-        CHECK(is_near(run_gemm(p, 1.0F, 1), naive(p, 1), k));
+        const std::vector<float> bias = random_floats(1, 3, m, -1, 1);
+        CHECK(is_near(run_gemm(p, {}, 1), naive(p, 0), k));
+        CHECK(is_near(run_gemm(p, bias, 1), naive(with_bias(p, bias), 1), k));
+        CHECK(is_near(run_gemm_serial(p, 1.0F), naive(p, 1), k));
       }
     }
   }
@@ -110,8 +124,8 @@ TEST_CASE("gemm: the same bits for any number of threads") {
   for (const auto [m, n, k] :
        {std::array<int64_t, 3>{24, 5000, 96}, {320, 64, 960}, {257, 300, 100}, {64, 1024, 576}}) {
     const Problem p = make_problem(m, n, k, false, true);
-    const auto expected = run_gemm(p, 0.0F, 1);
-    for (const int threads : {2, 3, 5}) CHECK(same_bits(run_gemm(p, 0.0F, threads), expected));
+    const auto expected = run_gemm(p, {}, 1);
+    for (const int threads : {2, 3, 5}) CHECK(same_bits(run_gemm(p, {}, threads), expected));
   }
 }
 

@@ -53,8 +53,7 @@ class LoopArguments {
       return {.key = seed_ * 0x123456789ABCDEF, .high = ~seed_, .low = 0xFFFFFFFD - seed_};
     } else if constexpr (std::is_same_v<T, PairRows>) {
       // Rows shorter than a vector, and gaps that must survive.
-      const int64_t pairs = size_ % 37;
-      return {.rows = size_ / 80, .pairs = pairs, .paired_step = 76, .split_step = 39};
+      return {.rows = size_ / 80, .count = size_ % 74, .paired_step = 76, .split_step = 39};
     } else if constexpr (std::is_same_v<T, CopyRows>) {
       return {.rows = size_ / 80, .count = size_ % 37, .from_step = 41, .to_step = 39};
     } else if constexpr (std::is_same_v<T, GemmTile>) {
@@ -66,7 +65,8 @@ class LoopArguments {
                   .columns = size_ / 8 / kShiftedColumns * kShiftedColumns,
                   .depth = plan_.taps,
                   .c_step = size_ / 7,
-                  .shifts = shifts_.data()};
+                  .shifts = shifts_.data(),
+                  .bias = seed_ % 2 == 0 ? nullptr : kBias};
       return &product_;
     } else if constexpr (std::is_same_v<T, const ShiftedSums*>) {
       sums_ = {.rows = 1 + size_ % kShiftedSumRows,
@@ -80,6 +80,12 @@ class LoopArguments {
               .depth = 1 + size_ % plan_.taps,
               .shifts = shifts_.data()};
       return &max_;
+    } else if constexpr (std::is_same_v<T, const ShiftedMarks*>) {
+      marks_ = {.columns = size_ / kShiftedColumns * kShiftedColumns,
+                .depth = size_ % (plan_.taps + 1),
+                .shifts = shifts_.data(),
+                .marks = kMarks};
+      return &marks_;
     } else {
       static_assert(std::is_same_v<std::remove_const_t<std::remove_pointer_t<T>>, float>,
                     "tell LoopArguments how to make this parameter");
@@ -95,6 +101,9 @@ class LoopArguments {
   const std::vector<std::vector<float>>& arrays() const { return arrays_; }
 
  private:
+  static constexpr float kBias[kShiftedRows] = {0.5F, -0.25F, 0, 2, -1, 0.75F};
+  static constexpr float kMarks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+
   uint64_t seed_;
   int64_t size_;
   int64_t size_max_;
@@ -103,6 +112,7 @@ class LoopArguments {
   ShiftedProduct product_;
   ShiftedSums sums_;
   ShiftedMax max_;
+  ShiftedMarks marks_;
   std::vector<int32_t> masks_;
   std::vector<int64_t> shifts_;
   std::vector<std::vector<float>> arrays_;

@@ -153,10 +153,11 @@ inline void gemm_tile(GemmTile tile, const float* a, const float* b, float* c) {
 inline void shifted_product(const ShiftedProduct* product, const float* w, const float* x,
                             float* c) {
   for (int64_t row = 0; row < product->rows; ++row) {
+    const double bias = product->bias == nullptr ? 0.0 : product->bias[row];
     each(product->columns, c + row * product->c_step, [=](int64_t i) {
-      return total(product->depth, [=](int64_t k) {
-        return ft::reference::product(w[k * product->rows + row], x[product->shifts[k] + i]);
-      });
+      return bias + total(product->depth, [=](int64_t k) {
+               return ft::reference::product(w[k * product->rows + row], x[product->shifts[k] + i]);
+             });
     });
   }
 }
@@ -179,9 +180,14 @@ inline void shifted_max(const ShiftedMax* shape, const float* x, float* best, fl
     winner[i] = static_cast<float>(place);
   }
 }
-inline void accumulate_where(float code, const float* codes, const float* x, float* out,
-                             int64_t n) {
-  each(n, out, [=](int64_t i) { return out[i] + (codes[i] == code ? double{x[i]} : 0.0); });
+inline void shifted_marked(const ShiftedMarks* shape, const float* winner, const float* x,
+                           float* out) {
+  each(shape->columns, out, [=](int64_t i) {
+    return total(shape->depth, [=](int64_t k) {
+      const int64_t at = shape->shifts[k] + i;
+      return winner[at] == shape->marks[k] ? double{x[at]} : 0.0;
+    });
+  });
 }
 inline void uniform_numbers(RandomStart start, float* out, int64_t n) {
   each(n, out, [=](int64_t i) {
@@ -196,17 +202,17 @@ inline void copy_rows(CopyRows rows, const float* x, float* out) {
 }
 inline void split_pairs(PairRows rows, const float* x, float* first, float* second) {
   for (int64_t row = 0; row < rows.rows; ++row) {
-    for (int64_t i = 0; i < rows.pairs; ++i) {
-      first[row * rows.split_step + i] = x[row * rows.paired_step + 2 * i];
-      second[row * rows.split_step + i] = x[row * rows.paired_step + 2 * i + 1];
+    for (int64_t i = 0; i < rows.count; ++i) {
+      float* const target = i % 2 == 0 ? first : second;
+      target[row * rows.split_step + i / 2] = x[row * rows.paired_step + i];
     }
   }
 }
 inline void merge_pairs(PairRows rows, const float* first, const float* second, float* x) {
   for (int64_t row = 0; row < rows.rows; ++row) {
-    for (int64_t i = 0; i < rows.pairs; ++i) {
-      x[row * rows.paired_step + 2 * i] = first[row * rows.split_step + i];
-      x[row * rows.paired_step + 2 * i + 1] = second[row * rows.split_step + i];
+    for (int64_t i = 0; i < rows.count; ++i) {
+      const float* const source = i % 2 == 0 ? first : second;
+      x[row * rows.paired_step + i] = source[row * rows.split_step + i / 2];
     }
   }
 }

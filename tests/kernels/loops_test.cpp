@@ -111,23 +111,34 @@ TEST_CASE("loops: known values, in every table") {
     CHECK((sums[0] == -2 * 19 && sums[1] == 4 * 19));
     CHECK(t.dot(ones.data(), ones.data(), 19) == 19);
     CHECK(t.max_element(x.data() + 4, 14) == 8);
-    std::vector<float> codes(19, 2.0F);
-    codes[4] = codes[18] = 3;
-    std::vector<float> marked(19, 1.0F);
-    t.accumulate_where(3, codes.data(), ones.data(), marked.data(), 19);
-    CHECK((marked[0] == 1 && marked[4] == 2 && marked[17] == 1 && marked[18] == 2));
+    // Element 9 was the largest for tap 0, which sees it at 11, and for tap 1, at 8.
+    std::vector<float> winners(kShiftedColumns + 8, 7.0F);
+    winners[4 + 11] = 0;
+    winners[4 + 8] = 1;
+    const std::vector<float> gradients(kShiftedColumns + 8, 0.5F);
+    const std::vector<int64_t> shifts = {2, -1};
+    const std::vector<float> marks = {0, 1};
+    std::vector<float> marked(kShiftedColumns, -1.0F);
+    const ShiftedMarks seen = {kShiftedColumns, 2, shifts.data(), marks.data()};
+    t.shifted_marked(&seen, winners.data() + 4, gradients.data() + 4, marked.data());
+    CHECK((marked[8] == 0 && marked[9] == 1 && marked[10] == 0 && marked[31] == 0));
     // Two rows of 23 pairs: 0 1 2 ... 45, then the same plus 100.
     std::vector<float> pairs(100);
     for (size_t j = 0; j < 100; ++j) pairs[j] = static_cast<float>(j % 50) + (j < 50 ? 0 : 100);
     std::vector<float> first(60, -1.0F);
     std::vector<float> second(60, -1.0F);
-    const PairRows rows = {.rows = 2, .pairs = 23, .paired_step = 50, .split_step = 30};
+    const PairRows rows = {.rows = 2, .count = 46, .paired_step = 50, .split_step = 30};
     t.split_pairs(rows, pairs.data(), first.data(), second.data());
     CHECK((first[0] == 0 && second[0] == 1 && first[22] == 44 && second[22] == 45));
     CHECK((first[23] == -1 && first[30] == 100 && second[52] == 145 && second[53] == -1));
     std::vector<float> merged(100, -1.0F);
     t.merge_pairs(rows, first.data(), second.data(), merged.data());
     CHECK((merged[0] == 0 && merged[45] == 45 && merged[46] == -1 && merged[95] == 145));
+    const PairRows odd = {.rows = 2, .count = 47, .paired_step = 50, .split_step = 30};
+    t.split_pairs(odd, pairs.data(), first.data(), second.data());
+    CHECK((first[23] == 46 && second[23] == -1 && first[53] == 146));
+    t.merge_pairs(odd, first.data(), second.data(), merged.data());
+    CHECK((merged[46] == 46 && merged[47] == -1 && merged[96] == 146));
   }
 }
 
