@@ -106,7 +106,9 @@ class ConvDirect : public Kernel {
     pack(shape_.channels_out, depth, weights,
          [&](int64_t row, int64_t k) { return w[row * depth + k]; });
     float* const grids = weights + weights_room();
-    for_blocks(args.pool, grids, input_room() + output_room(), [&](float* slot, Block block) {
+    // The input's margins are zero; the rest is written before it is read.
+    const Slots slots = {grids, input_room() + output_room(), input_room()};
+    for_blocks(args.pool, slots, [&](float* slot, Block block) {
       float* const input = slot;
       float* const output = slot + input_room();
       load_input(x, block, input);
@@ -126,10 +128,10 @@ class ConvDirect : public Kernel {
     float* const dw = parts_.weight_gradient ? args.grad_inputs[1] : nullptr;
     auto* const weights = reinterpret_cast<float*>(args.workspace);
     if (dx != nullptr) pack_transposed(static_cast<const float*>(args.inputs[1]), weights);
-    float* const slots = weights + weights_room();
     const BackwardSlot at = backward_slot();
+    const Slots slots = {weights + weights_room(), at.elements, at.grad_input};
     if (dx != nullptr || dw != nullptr) {
-      for_blocks(args.pool, slots, at.elements, [&](float* slot, Block block) {
+      for_blocks(args.pool, slots, [&](float* slot, Block block) {
         float* const output = slot + at.output;
         for (int64_t channel = 0; channel < shape_.channels_out; ++channel) {
           grid_.load_output(dy + output_at(channel, block.image), block.images,
@@ -154,7 +156,7 @@ class ConvDirect : public Kernel {
       for (int64_t i = 0; i < weight_elements(); ++i) {
         double sum = 0;
         for (int64_t task = 0; task < tasks_; ++task) {
-          sum += reinterpret_cast<const double*>(slots + task * at.elements)[i];
+          sum += reinterpret_cast<const double*>(slots.at(task))[i];
         }
         dw[i] = static_cast<float>(sum);
       }
@@ -174,6 +176,13 @@ class ConvDirect : public Kernel {
     int64_t input = 0;
     int64_t grad_input = 0;
     int64_t elements = 0;
+  };
+  struct Slots {  // a task's each
+    float* first;
+    int64_t elements;
+    int64_t zeros;  // elements that are zero before the first block
+
+    float* at(int64_t task) const { return first + task * elements; }
   };
   struct Phase {
     std::vector<int64_t> taps;    // that see it
@@ -201,13 +210,12 @@ class ConvDirect : public Kernel {
     return (channel * shape_.images + image) * shape_.window.output_plane();
   }
 
-  // Calls fn(slot, block) for every block; a task's blocks are consecutive and share its slot,
-  // which is zero at first.
+  // Calls fn(slot, block) for every block; a task's blocks are consecutive and share its slot.
   template <typename Function>
-  void for_blocks(ThreadPool* pool, float* slots, int64_t slot_elements, const Function& fn) const {
+  void for_blocks(ThreadPool* pool, const Slots& slots, const Function& fn) const {
     pool->run(tasks_, [&](int64_t task) {
-      float* const slot = slots + task * slot_elements;
-      loops::fill(0.0F, slot, slot_elements);
+      float* const slot = slots.at(task);
+      loops::fill(0.0F, slot, slots.zeros);
       for (int64_t i = task * blocks_ / tasks_; i < (task + 1) * blocks_ / tasks_; ++i) {
         const int64_t image = i * grid_.block_images();
         fn(slot, Block{image, std::min(grid_.block_images(), shape_.images - image)});
@@ -249,7 +257,6 @@ class ConvDirect : public Kernel {
     const int64_t taps = grid_.taps();
     for (const Phase& phase : phases_) {
       const auto phase_taps = static_cast<int64_t>(phase.taps.size());
-      if (phase_taps == 0) continue;
       const int64_t depth = shape_.channels_out * phase_taps;
       pack(shape_.channels_in, depth, out, [&](int64_t row, int64_t k) {
         const int64_t tap = phase.taps[static_cast<size_t>(k % phase_taps)];
@@ -275,13 +282,11 @@ class ConvDirect : public Kernel {
     }
   }
 
+  // No tap sees some phases when a stride is wider than the kernel: their sums are empty.
   void input_gradient(Block block, const float* weights, const float* dy, float* dx) const {
     for (int64_t index = 0; index < grid_.phases(); ++index) {
       const Phase& phase = phases_[static_cast<size_t>(index)];
       float* const target = dx + grid_.phase_begin(index);
-      if (phase.taps.empty()) {  // a stride wider than the kernel: stays zero
-        continue;
-      }
       multiply(shape_.channels_in, phase.shifts, block, weights, nullptr, dy, target,
                grid_.input_elements());
       weights += shape_.channels_in * static_cast<int64_t>(phase.shifts.size());

@@ -102,6 +102,14 @@ class MaxPool : public Kernel {
     return grid_.input_elements() + 2 * grid_.output_elements() + ceil_div(compact, 16) * 16;
   }
 
+  // Of what is read: padding is never the largest, and nobody's gradient is zero.
+  void fill_margins(const ForwardArgs&, const Slot& slot) const {
+    loops::fill(-std::numeric_limits<float>::infinity(), slot.input, grid_.input_elements());
+  }
+  void fill_margins(const BackwardArgs&, const Slot& slot) const {
+    loops::fill(0.0F, slot.output, 2 * grid_.output_elements());
+  }
+
   // Calls fn(slot, first plane, planes) for every block.
   template <typename Args, typename Function>
   void for_blocks(const Args& args, const Function& fn) const {
@@ -111,8 +119,7 @@ class MaxPool : public Kernel {
       slot.output = slot.input + grid_.input_elements();
       slot.winners = slot.output + grid_.output_elements();
       slot.compact = slot.winners + grid_.output_elements();
-      loops::fill(-std::numeric_limits<float>::infinity(), slot.input, grid_.input_elements());
-      loops::fill(0.0F, slot.output, 2 * grid_.output_elements());
+      fill_margins(args, slot);
       for (int64_t i = task * blocks_ / tasks_; i < (task + 1) * blocks_ / tasks_; ++i) {
         const int64_t plane = i * grid_.block_images();
         fn(slot, plane, std::min(grid_.block_images(), shape_.planes - plane));
