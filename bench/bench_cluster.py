@@ -29,7 +29,7 @@ def export_model(name, directory):
     """Exports the models of the benchmarks; returns the path of the one with that name."""
     subprocess.run([PYTHON, ROOT / "tests/golden/export_models.py", "--bench", directory],
                    check=True, stdout=subprocess.DEVNULL)
-    return next(pathlib.Path(directory).glob(f"{name}_*.onnx"))
+    return next(pathlib.Path(directory).glob(f"{name}_train_*.onnx"))
 
 
 def start(options, directory, words):
