@@ -17,7 +17,8 @@ Assembler::Outcome Assembler::add(const BulkHeader& header, std::span<const std:
         expected_bytes() != header.total_bytes) {
       return Outcome::kRefused;
     }
-    Assembly assembly{make_buffer(header.total_bytes)};
+    const auto bytes = static_cast<uint64_t>(header.total_bytes);
+    Assembly assembly{passes_through(header.name.kind) ? passing_.make(bytes) : make_buffer(bytes)};
     found = assemblies_.emplace(header.name, std::move(assembly)).first;
   }
   if (found == assemblies_.end()) return Outcome::kRefused;

@@ -35,6 +35,7 @@ class Assembler {
   };
   std::map<BulkName, Assembly> assemblies_;
   BufferPtr complete_;
+  RecycledBuffers passing_;
 };
 
 }  // namespace ft

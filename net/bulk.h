@@ -30,6 +30,11 @@ enum class BulkKind : uint8_t {
   kModel = 7,     // the ONNX file
 };
 
+// Of a batch that is trained: gone when the batch is.
+inline bool passes_through(BulkKind kind) {
+  return kind == BulkKind::kActivation || kind == BulkKind::kGradient || kind == BulkKind::kLabels;
+}
+
 // Order of leaving: a lower value leaves first.
 enum class Priority : uint8_t { kPipeline = 0, kEvaluation = 1, kReplica = 2 };
 constexpr int kPriorityCount = 3;

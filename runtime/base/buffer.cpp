@@ -7,6 +7,12 @@
 #include "runtime/base/check.h"
 
 namespace ft {
+namespace {
+
+// A size that nobody asks for any more is that of other ranges.
+constexpr uint64_t kIdleTurnsMax = 64;
+
+}  // namespace
 
 Buffer::Buffer(uint64_t size)
     : size_(static_cast<size_t>(std::min<uint64_t>(size, PTRDIFF_MAX))),
@@ -20,6 +26,20 @@ Buffer::Buffer(std::shared_ptr<const Buffer> whole, size_t offset, size_t size)
 
 Buffer::~Buffer() {
   if (whole_ == nullptr) ::operator delete(data_, std::align_val_t(kBufferAlignment));
+}
+
+BufferPtr RecycledBuffers::make(uint64_t size) {
+  ++turn_;
+  std::erase_if(made_, [this](const Made& made) {
+    return turn_ - made.turn > kIdleTurnsMax && is_sole_owner(made.buffer);
+  });
+  for (Made& made : made_) {
+    if (made.buffer->size() != size || !is_sole_owner(made.buffer)) continue;
+    made.turn = turn_;
+    return made.buffer;
+  }
+  made_.push_back({make_buffer(size), turn_});
+  return made_.back().buffer;
 }
 
 }  // namespace ft

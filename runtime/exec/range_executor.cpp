@@ -154,7 +154,7 @@ std::vector<BufferPtr> RangeExecutor::make_outputs(const RangeProgram& program,
   std::vector<BufferPtr> outputs(program.outputs.size());
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (program.passed_outputs[i] >= 0) continue;
-    outputs[i] = make_buffer(model_->value(program.outputs[i]).type.bytes());
+    outputs[i] = crossing_.make(model_->value(program.outputs[i]).type.bytes());
   }
   return outputs;
 }
@@ -261,7 +261,7 @@ std::vector<ConstBufferPtr> RangeExecutor::backward(const Backward& call) {
   std::vector<BufferPtr> sent(train_->sent_gradients.size());
   for (size_t i = 0; i < sent.size(); ++i) {
     if (train_->passed_gradients[i] >= 0) continue;
-    sent[i] = make_buffer(model_->value(train_->sent_gradients[i]).type.bytes());
+    sent[i] = crossing_.make(model_->value(train_->sent_gradients[i]).type.bytes());
   }
   const Frame frame = backward_frame(call, sent);
   for (size_t i = 0; i < train_->unused_gradients.size(); ++i) {

@@ -116,6 +116,7 @@ class RangeExecutor {
   std::unique_ptr<const RangeProgram> infer_;
   BufferPtr work_;
   std::vector<BufferPtr> free_stashes_;
+  RecycledBuffers crossing_;  // outputs and gradients that are sent
   std::vector<NodeTimes>* times_ = nullptr;
 };
 

@@ -188,17 +188,6 @@ void RangeTrainer::finish_backward() {
   }
 }
 
-namespace {
-
-// Nobody but the owner of `buffer` holds it. The copy reads the count as its atomic increment does:
-// what other threads did before they let go has happened.
-bool is_sole_owner(const ConstBufferPtr& buffer) {
-  const ConstBufferPtr probe = buffer;  // NOLINT(performance-unnecessary-copy-initialization)
-  return probe.use_count() == 2;
-}
-
-}  // namespace
-
 // Where a layer's next version goes; the bytes are whatever was there.
 BufferPtr RangeTrainer::take_parameters(size_t local, bool overwrites, const ConstBufferPtr& old) {
   if (overwrites && is_sole_owner(old)) return std::const_pointer_cast<Buffer>(old);

@@ -11,7 +11,7 @@ BatchLoader::BatchLoader(const Dataset* dataset, const BatchShape& shape)
 
 LoadResult BatchLoader::fill(const Load& load, Split split, const std::vector<int64_t>& samples) {
   const int64_t elements = dataset_.sample_shape().element_count();
-  BufferPtr input = make_buffer(static_cast<uint64_t>(shape_.rows * elements) * 4);
+  BufferPtr input = inputs_.make(static_cast<uint64_t>(shape_.rows * elements) * 4);
   for (int64_t row = 0; row < shape_.rows; ++row) {
     const auto from = static_cast<size_t>(row) < samples.size() ? static_cast<size_t>(row) : 0;
     dataset_.read_sample(split, samples[from], input->floats() + row * elements);

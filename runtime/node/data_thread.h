@@ -42,6 +42,7 @@ class BatchLoader {
 
   const Dataset& dataset_;
   BatchShape shape_;
+  RecycledBuffers inputs_;
   int64_t epoch_ = -1;  // whose order is in order_
   std::vector<int64_t> order_;
 };

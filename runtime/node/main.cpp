@@ -66,11 +66,12 @@ void out_of_memory() {
 
 // The C library raises the size from which a block is given back to the system when it is freed, up
 // to 32 MiB, and then keeps holes of that size.
-constexpr int kReturnedBytesMin = 256 * 1024;
+constexpr int kReturnedBytesMin = 1024 * 1024;
 
 void return_large_blocks() {
 #ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, kReturnedBytesMin);
+  mallopt(M_TRIM_THRESHOLD, 4 * kReturnedBytesMin);
 #endif
 }
 

@@ -1,0 +1,43 @@
+#include "runtime/base/buffer.h"
+
+#include <doctest/doctest.h>
+#include <thread>
+
+namespace ft {
+
+TEST_CASE("buffer: a recycled one comes back when nobody holds it any more") {
+  RecycledBuffers buffers;
+  BufferPtr first = buffers.make(100);
+  const std::byte* const bytes = first->data();
+  const ConstBufferPtr reader = first;
+  first.reset();
+  CHECK_FALSE(is_sole_owner(reader));  // the other holder is the pool
+  CHECK(buffers.make(100)->data() != bytes);
+}
+
+TEST_CASE("buffer: what another thread has let go of is handed out again, by size") {
+  RecycledBuffers buffers;
+  const std::byte* bytes = nullptr;
+  {
+    BufferPtr made = buffers.make(100);
+    bytes = made->data();
+    std::thread([held = std::move(made)] { held->data()[99] = std::byte{1}; }).join();
+  }
+  CHECK(buffers.make(99)->size() == 99);
+  const BufferPtr again = buffers.make(100);
+  CHECK(again->data() == bytes);
+  CHECK(again->data()[99] == std::byte{1});
+}
+
+TEST_CASE("buffer: a size that nobody asks for any more is given back") {
+  RecycledBuffers buffers;
+  const std::weak_ptr<Buffer> idle = buffers.make(100);
+  const BufferPtr held = buffers.make(300);
+  for (int turn = 0; turn < 60; ++turn) buffers.make(200);
+  CHECK_FALSE(idle.expired());
+  for (int turn = 0; turn < 10; ++turn) buffers.make(200);
+  CHECK(idle.expired());
+  CHECK(held->size() == 300);
+}
+
+}  // namespace ft
