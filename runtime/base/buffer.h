@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 namespace ft {
 
@@ -47,29 +46,20 @@ inline ConstBufferPtr part_of(const ConstBufferPtr& whole, size_t offset, size_t
 
 inline BufferPtr make_buffer(uint64_t size) { return std::make_shared<Buffer>(size); }
 
-// Nobody else holds `buffer`, and what other threads did before they let go of it has happened: the
-// count is read as the copy's atomic increment reads it.
-template <typename BufferType>
-bool is_sole_owner(const std::shared_ptr<BufferType>& buffer) {
-  const std::shared_ptr<BufferType> probe = buffer;
-  return probe.use_count() == 2;
-}
-
 // Buffers of a few sizes that are needed again and again. What is freed goes back to the system,
-// and new pages cost as much as what is computed in them (0.4 ms a MiB on a virtual machine). One
-// thread makes buffers; any thread may be the last to hold one.
+// and new pages cost as much as what is computed in them (0.4 ms a MiB on a virtual machine). Any
+// thread may let go of a buffer, also after these are gone.
 class RecycledBuffers {
  public:
-  // One made before that nobody holds any more, with whatever bytes it has, or a new one.
+  RecycledBuffers();
+  // One that was let go of, with whatever bytes it has, or a new one.
   BufferPtr make(uint64_t size);
+  // Of those that nobody holds.
+  int64_t idle_bytes() const;
 
  private:
-  struct Made {
-    BufferPtr buffer;
-    uint64_t turn;  // when it was last handed out
-  };
-  std::vector<Made> made_;
-  uint64_t turn_ = 0;
+  struct Shelf;
+  std::shared_ptr<Shelf> shelf_;
 };
 
 }  // namespace ft

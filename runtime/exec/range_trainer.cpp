@@ -13,7 +13,7 @@ RangeTrainer::RangeTrainer(std::shared_ptr<const Model> model, LayerRange range,
     layouts_.push_back(layer_layout(*model_, layer, options_.optimizer));
   }
   moves_statistics_.assign(static_cast<size_t>(range_.count()), false);
-  spare_parameters_.resize(static_cast<size_t>(range_.count()));
+  spare_versions_.resize(static_cast<size_t>(range_.count()));
   for (const Value& value : model_->values) {
     if (value.kind != ValueKind::kUpdate) continue;
     for (int layer = range_.first; layer < range_.last; ++layer) {
@@ -188,19 +188,21 @@ void RangeTrainer::finish_backward() {
   }
 }
 
+namespace {
+
+// Nobody but the owner of `buffer` holds it. The copy reads the count as its atomic increment does:
+// what other threads did before they let go has happened.
+bool is_sole_owner(const ConstBufferPtr& buffer) {
+  const ConstBufferPtr probe = buffer;  // NOLINT(performance-unnecessary-copy-initialization)
+  return probe.use_count() == 2;
+}
+
+}  // namespace
+
 // Where a layer's next version goes; the bytes are whatever was there.
 BufferPtr RangeTrainer::take_parameters(size_t local, bool overwrites, const ConstBufferPtr& old) {
   if (overwrites && is_sole_owner(old)) return std::const_pointer_cast<Buffer>(old);
-  if (spare_parameters_[local] != nullptr) return std::move(spare_parameters_[local]);
-  return make_buffer(layout(local).snapshot_bytes());
-}
-
-void RangeTrainer::recycle(const LayerBuffers& parameters) {
-  for (size_t local = 0; local < parameters.size(); ++local) {
-    // A snapshot of it may be on its way.
-    if (!is_sole_owner(parameters[local])) continue;
-    spare_parameters_[local] = std::const_pointer_cast<Buffer>(parameters[local]);
-  }
+  return spare_versions_[local].make(layout(local).snapshot_bytes());
 }
 
 // `own` holds the batch's own parameters, which come last.
@@ -288,7 +290,8 @@ int64_t RangeTrainer::held_bytes() const {
     std::for_each(layers.begin(), layers.end(), add);
   for (const auto& [version, layers] : statistics_)
     std::for_each(layers.begin(), layers.end(), add);
-  for (const auto* list : {&spare_parameters_, &gradients_, &micro_gradients_}) {
+  for (const RecycledBuffers& spare : spare_versions_) total += spare.idle_bytes();
+  for (const auto* list : {&gradients_, &micro_gradients_}) {
     std::for_each(list->begin(), list->end(), add);
   }
   for (const auto& [key, flight] : flights_) add(flight.slot.stash);
@@ -296,18 +299,17 @@ int64_t RangeTrainer::held_bytes() const {
 }
 
 void RangeTrainer::retain(const Kept& kept) {
-  const auto drop = [&](std::map<int64_t, LayerBuffers>* versions, const auto& last_look) {
+  const auto drop = [&](std::map<int64_t, LayerBuffers>* versions) {
     for (auto it = versions->begin(); it != versions->end() && it->first < kept.oldest;) {
       if (kept.cuts.count(it->first) != 0) {
         ++it;
         continue;
       }
-      last_look(it->second);
       it = versions->erase(it);
     }
   };
-  drop(&parameters_, [this](const LayerBuffers& parameters) { recycle(parameters); });
-  drop(&statistics_, [](const LayerBuffers&) {});
+  drop(&parameters_);
+  drop(&statistics_);
 }
 
 }  // namespace ft

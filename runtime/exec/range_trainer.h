@@ -119,7 +119,6 @@ class RangeTrainer {
   std::vector<BufferPtr> next_statistics() const;
   BufferPtr take_parameters(size_t local, bool overwrites, const ConstBufferPtr& old);
   void mean_of_versions(size_t local, int64_t first, int64_t batch, float* own) const;
-  void recycle(const LayerBuffers& parameters);
   void retain(const Kept& kept);
   std::vector<BufferPtr> make_gradients() const;
   LossResult loss_of(const Buffer& output, const Buffer& labels, int64_t rows,
@@ -133,12 +132,10 @@ class RangeTrainer {
   std::vector<bool> moves_statistics_;  // by layer of the range: a forward pass changes them
   std::unique_ptr<RangeExecutor> executor_;
 
-  std::map<int64_t, LayerBuffers> parameters_;  // by version: snapshots
-  // Per layer, of a version that nobody has any more: the next one takes its place, which spares
-  // the system new pages in every step.
-  std::vector<BufferPtr> spare_parameters_;
-  std::map<int64_t, LayerBuffers> statistics_;  // by version
-  LayerBuffers statistics_head_;                // after the latest forward pass
+  std::map<int64_t, LayerBuffers> parameters_;   // by version: snapshots
+  std::vector<RecycledBuffers> spare_versions_;  // per layer
+  std::map<int64_t, LayerBuffers> statistics_;   // by version
+  LayerBuffers statistics_head_;                 // after the latest forward pass
   std::map<std::pair<int64_t, int>, Flight> flights_;
   std::optional<RangeExecutor::Backward> unfinished_;  // or not even begun, when stepping by layer
   int unfinished_micro_ = 0;

@@ -16,6 +16,8 @@ namespace {
 // Of one thread, for one task.
 constexpr TimeUs kProbeUs = 20 * kMillisecondUs;
 constexpr TimeUs kProbeUsMin = 2 * kMillisecondUs;
+// Who was stopped does not make up for it.
+constexpr TimeUs kLateUsMax = 20 * kMillisecondUs;
 
 }  // namespace
 
@@ -72,7 +74,7 @@ void ComputeThread::loop() {
     const TimeUs cpu = cpu_now_us() - cpu_started;
     result.task_cpu_us = (cpu + owed_cpu_us) / pool_->threads();
     result.process_cpu_us = process_cpu_now_us() / pool_->threads();
-    if (!(task.kind == TaskKind::kMeasure && task.layer >= 0)) sleep_for(cpu);
+    if (!(task.kind == TaskKind::kMeasure && task.layer >= 0)) sleep_after(started, cpu);
     result.busy_us = monotonic_now_us() - started + owed_us;
     owed_us = owed_cpu_us = 0;
     results_.put(std::move(result));
@@ -81,7 +83,7 @@ void ComputeThread::loop() {
       const TimeUs rest_cpu_started = cpu_now_us();
       trainer_->finish_backward();
       owed_cpu_us = cpu_now_us() - rest_cpu_started;
-      sleep_for(owed_cpu_us);
+      sleep_after(rest_started, owed_cpu_us);
       owed_us = monotonic_now_us() - rest_started;
     }
     task = Task();  // its tensors are not kept while waiting
@@ -92,12 +94,16 @@ void ComputeThread::loop() {
 
 TimeUs ComputeThread::cpu_now_us() const { return thread_cpu_now_us() + pool_->worker_cpu_us(); }
 
-// As --slowdown asks for after so much work.
-void ComputeThread::sleep_for(TimeUs cpu_us) {
+// As --slowdown asks for after work that began at `started` and took `cpu_us`. Waiting for a core
+// counts as sleep, and what a sleep takes too long is taken off the next.
+void ComputeThread::sleep_after(TimeUs started, TimeUs cpu_us) {
   const double slowdown = options_.slowdown.factor();
   if (slowdown <= 1.0) return;
-  const auto pause = static_cast<int64_t>((slowdown - 1.0) * static_cast<double>(cpu_us));
-  std::this_thread::sleep_for(std::chrono::microseconds(pause));
+  const auto pause = static_cast<TimeUs>((slowdown - 1.0) * static_cast<double>(cpu_us));
+  const TimeUs until = started + cpu_us / pool_->threads() + pause - late_us_;
+  const TimeUs left = until - monotonic_now_us();
+  if (left > 0) std::this_thread::sleep_for(std::chrono::microseconds(left));
+  late_us_ = std::min(monotonic_now_us() - until, kLateUsMax);
 }
 
 void ComputeThread::run(const Task& task, TaskResult* result) {

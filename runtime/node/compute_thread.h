@@ -34,7 +34,7 @@ class ComputeThread {
  private:
   void loop();
   TimeUs cpu_now_us() const;
-  void sleep_for(TimeUs cpu_us);
+  void sleep_after(TimeUs started, TimeUs cpu_us);
   void run(const Task& task, TaskResult* result);
   Status use_model(const Task& task, std::unique_ptr<Model>* imported);
   Result<std::unique_ptr<Model>> import(const Task& task);
@@ -52,6 +52,7 @@ class ComputeThread {
   std::string imported_;                // the SHA-256 of model_'s file
   std::unique_ptr<RangeTrainer> trainer_;
   int64_t label_row_bytes_ = 8;
+  TimeUs late_us_ = 0;  // the last task ended that much later than it should have
   std::thread thread_;  // last: it uses the others
 };
 
