@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <pthread.h>
@@ -15,8 +16,10 @@ namespace ft {
 namespace {
 
 // A layer's kernels follow each other within microseconds: waiting that long on the core is
-// cheaper than sleeping, waiting longer takes the core from somebody who computes.
-constexpr int kSpinRounds = 400;
+// cheaper than sleeping, waiting longer takes the core from somebody who computes. By the clock,
+// as a pause takes from one cycle to more than a hundred.
+constexpr std::chrono::microseconds kSpin(100);
+constexpr int kPausesByClock = 32;  // between two looks at it
 
 void spin_pause() {
 #if defined(__x86_64__)
@@ -29,10 +32,13 @@ void spin_pause() {
 // True when `done` came true within the spin.
 template <typename Condition>
 bool spin_until(const Condition& done) {
-  for (int round = 0; round < kSpinRounds; ++round) {
-    if (done()) return true;
-    spin_pause();
-  }
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int round = 0; round < kPausesByClock; ++round) {
+      if (done()) return true;
+      spin_pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
   return false;
 }
 
