@@ -3,7 +3,7 @@
 
 Usage: bench/compare_pytorch.py [--case mobilenetv2:64 ...] [--threads 1] [--rounds 5] [--steps 8]
                                 [--together] [--build build/release]
-Needs Debian's python3-torch and python3-torchvision and a built preset. Without --case: all.
+Needs Debian's python3-torch, python3-torchvision, python3-onnx and a built preset. Without --case: all.
 Prints for each case the medians over all rounds, and the ratio to PyTorch's better layout round by
 round. Memory is the greatest resident set of `ftrun --role solo` and of PyTorch's process.
 --together: also two processes of one thread at the same time, to compare two threads with.

@@ -9,8 +9,8 @@ group; --mode slowdown lets ftrun itself sleep after each task, and needs nothin
 are network namespaces (root). Each round measures every device alone and then every variant.
 --favoured: other work on the machine yields to the devices (quota only). --json: all raw figures.
 Exit code 0: all checks hold; 1: one does not; 2: the experiment cannot be run, or a run failed.
-Needs Debian's python3-torch and python3-torchvision for models given by name (mobilenetv2,
-resnet18, squeezenet1_1, lenet), and a built preset.
+Needs Debian's python3-torch, python3-torchvision and python3-onnx for models given by name
+(mobilenetv2, resnet18, squeezenet1_1, lenet), and a built preset.
 """
 
 import argparse
@@ -61,7 +61,8 @@ def find_model(name, folder, scratch):
         return bench_cluster.export_model(name, scratch)
     except (subprocess.CalledProcessError, StopIteration) as error:
         raise Refusal(f"model {name}: cannot be exported (apt install python3-torch "
-                      "python3-torchvision; or give the path of an .onnx file)") from error
+                      "python3-torchvision python3-onnx; or give the path of an .onnx file)"
+                      ) from error
 
 
 def measure(bench, scratch):

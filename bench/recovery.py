@@ -7,7 +7,8 @@ training. With --silent the stage is stopped instead (SIGSTOP), the simplest fai
 word: connections stay open, nothing answers; the figures then have the failure timeout in them,
 and the stall is told beyond it as well.
 Times are of a clock outside: of the moments at which central's events arrive. Needs Debian's
-python3-torch and python3-torchvision (for the model) and a built preset (--build build/release).
+python3-torch, python3-torchvision and python3-onnx (for the model) and a built preset
+(--build build/release).
 """
 
 import argparse
