@@ -7,6 +7,11 @@
 #include "runtime/base/check.h"
 
 namespace ft {
+namespace {
+
+constexpr double kRounding = 1e-12;  // some thousand additions of 2^-53 each
+
+}  // namespace
 
 CostTable::CostTable(const PlanRequest& request)
     : request_(request),
@@ -18,14 +23,23 @@ CostTable::CostTable(const PlanRequest& request)
   std::vector<double> fastest(index(layers_), kNever);
   for (const DeviceCost& device : request.devices) {
     FT_CHECK(device.layer_us.size() == request.layers.size());
-    FT_CHECK(std::isfinite(device.besides_us) && device.besides_us >= 0);
+    FT_CHECK(std::isfinite(device.byte_us) && device.byte_us >= 0);
     std::vector<double> before(index(layers_) + 1, 0.0);
     for (size_t i = 0; i < fastest.size(); ++i) {
       FT_CHECK(std::isfinite(device.layer_us[i]) && device.layer_us[i] >= 0);
       before[i + 1] = before[i] + device.layer_us[i];
       fastest[i] = std::min(fastest[i], device.layer_us[i]);
     }
+    begin_us_.push_back(before);
+    end_us_.push_back(before);
+    for (size_t i = 0; i < fastest.size(); ++i) {
+      const double crossing = device.byte_us * static_cast<double>(request.cuts[i].bytes());
+      begin_us_.back()[i] -= crossing;
+      end_us_.back()[i] += crossing;
+    }
     before_.push_back(std::move(before));
+    const std::vector<double>& ends = end_us_.back();
+    rounding_us_ = std::max(rounding_us_, kRounding * *std::max_element(ends.begin(), ends.end()));
   }
   work_before_.assign(1, 0.0);
   for (const double us : fastest) work_before_.push_back(work_before_.back() + us);
@@ -39,20 +53,6 @@ CostTable::CostTable(const PlanRequest& request)
   }
   links_.resize(index(devices_) * index(devices_));
   range_end_.resize(index(devices_) * index(devices_ + 1));
-}
-
-double CostTable::compute_us(int device, const LayerRange& range) const {
-  const std::vector<double>& us = before(device);
-  return us[index(range.last)] - us[index(range.first)] + besides_us(device);
-}
-
-double CostTable::rounding_us() const {
-  constexpr double kRounding = 1e-12;  // some thousand additions of 2^-53 each
-  double longest = 0;
-  for (int i = 0; i < devices_; ++i) {
-    longest = std::max(longest, before(i).back() + besides_us(i));
-  }
-  return kRounding * longest;
 }
 
 double CostTable::slowest_stage_us_min() const {

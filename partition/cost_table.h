@@ -31,16 +31,20 @@ class CostTable {
 
   // us of the layers before each cut on this device: layers + 1 values.
   const std::vector<double>& before(int device) const { return before_[index(device)]; }
-  // And besides those, for any range.
-  double besides_us(int device) const { return request_.devices[index(device)].besides_us; }
-  double compute_us(int device, const LayerRange& range) const;
+  // The same with what the bytes at a cut cost: a range takes end_us of its last cut less begin_us
+  // of its first.
+  const std::vector<double>& begin_us(int device) const { return begin_us_[index(device)]; }
+  const std::vector<double>& end_us(int device) const { return end_us_[index(device)]; }
+  double compute_us(int device, const LayerRange& range) const {
+    return end_us(device)[index(range.last)] - begin_us(device)[index(range.first)];
+  }
 
   // The same with each layer on the device that runs it fastest, and how fast a device is at best
   // in that measure: in a time T it does at most T * speed of this work.
   const std::vector<double>& work_before() const { return work_before_; }
   double speed(int device) const { return speed_[index(device)]; }
   // The same times added in another order differ by less than this.
-  double rounding_us() const;
+  double rounding_us() const { return rounding_us_; }
   // No plan has a slowest stage below this.
   double slowest_stage_us_min() const;
 
@@ -59,6 +63,9 @@ class CostTable {
   int layers_;
   int devices_;
   std::vector<std::vector<double>> before_;
+  std::vector<std::vector<double>> begin_us_;
+  std::vector<std::vector<double>> end_us_;
+  double rounding_us_ = 0;
   std::vector<double> work_before_;
   std::vector<double> speed_;
   std::vector<LinkTimes> links_;             // [front * devices + back]; empty until asked for

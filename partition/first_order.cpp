@@ -27,7 +27,7 @@ std::vector<double> SubsetSearch::left_behind(int device, int stages,
     if (latency == kNothing) continue;
     for (int j = i + 1; j <= range_end[static_cast<size_t>(i)]; ++j) {
       const double us = table_->compute_us(device, {i, j});
-      if (us > limit_us_) break;
+      if (us > limit_us_) continue;
       behind[static_cast<size_t>(j)] = std::max(behind[static_cast<size_t>(j)], latency - us);
     }
   }

@@ -27,10 +27,7 @@ double OrderSearch::probe(double limit_us, double latency_us_max) {
   const bool sync = table_->request().sync;
   for (size_t s = order_.size(); s-- > 0;) {
     const int stages = static_cast<int>(order_.size() - s);
-    FrontStage stage;
-    stage.before_us = table_->before(order_[s]).data();
-    stage.range_end = table_->range_end(order_[s], stages).data();
-    stage.besides_us = table_->besides_us(order_[s]);
+    FrontStage stage(table_, order_[s], stages);
     stage.limit_us = limit_us;
     stage.latency_us_max = sync ? kNoLimit : stages * limit_us;
     stage.ahead_us = ahead_us_.data();
@@ -44,10 +41,9 @@ double OrderSearch::probe(double limit_us, double latency_us_max) {
 }
 
 CutSpan OrderSearch::collect_key(size_t stage) {
-  const double* before = table_->before(order_[stage]).data();
-  const double besides = table_->besides_us(order_[stage]);
+  const double* end = table_->end_us(order_[stage]).data();
   if (stage + 1 == order_.size()) {  // behind the last stage is nothing
-    key_[static_cast<size_t>(layers_)] = before[layers_] + besides;
+    key_[static_cast<size_t>(layers_)] = end[layers_];
     return {layers_, layers_};
   }
   const LinkTimes& link = table_->link(order_[stage], order_[stage + 1]);
@@ -57,8 +53,7 @@ CutSpan OrderSearch::collect_key(size_t stage) {
   const double limit = limit_us_;
   const CutSpan keys{std::max(span_[stage + 1].first, 1), span_[stage + 1].last};
   for (int j = keys.first; j <= keys.last; ++j) {
-    key_[static_cast<size_t>(j)] =
-        peak[j] <= limit ? suffix[j] + sum[j] + before[j] + besides : kNever;
+    key_[static_cast<size_t>(j)] = peak[j] <= limit ? suffix[j] + sum[j] + end[j] : kNever;
   }
   return keys;
 }
@@ -73,7 +68,7 @@ std::vector<LayerRange> OrderSearch::ranges() {
     int best = -1;
     for (int j = std::max(keys.first, first + 1); j <= std::min(keys.last, end); ++j) {
       const size_t at = static_cast<size_t>(j);
-      if (table_->compute_us(order_[s], {first, j}) > limit_us_) break;
+      if (table_->compute_us(order_[s], {first, j}) > limit_us_) continue;
       if (key_[at] < kNever && (best < 0 || key_[at] < key_[static_cast<size_t>(best)])) best = j;
     }
     FT_CHECK(best > 0);

@@ -5,8 +5,9 @@
 // kPlanTolerance, up to kExactDevices devices and kExactLayers layers; beyond that see planner.cpp.
 //
 // The model of a pipeline of S stages (DESIGN 3). A micro-batch costs stage s c_s of compute (its
-// layers, forward and backward, and what comes besides), and each cut f of forward and b of
-// backward transfer; compute and transfers overlap, and both directions of a link are independent.
+// layers, forward and backward, and what the bytes at its two cuts cost its CPU), and each cut f of
+// forward and b of backward transfer; compute and transfers overlap, and both directions of a link
+// are independent.
 //   async: one batch in every `period`, the greatest of
 //     - c_s of each stage, f and b of each cut;
 //     - (c_s + f_s + b_s + c_{s+1} + ... + c_{S-1}) / (S - s) for each s: a stage has at most S - s
@@ -45,13 +46,14 @@ struct LayerSize {
 struct CutSize {
   int64_t forward_bytes = 0;
   int64_t gradient_bytes = 0;
+  int64_t bytes() const { return forward_bytes + gradient_bytes; }
 };
 
 struct DeviceCost {
   std::string name;
   // Of each layer: forward, backward and its share of the step, for one micro-batch. Finite.
   std::vector<double> layer_us;
-  double besides_us = 0;  // what a micro-batch costs a device besides its layers, if it has any
+  double byte_us = 0;  // what sending or receiving a byte at a cut takes from the layers' time
   int64_t memory_bytes = std::numeric_limits<int64_t>::max();  // for ranges, all else deducted
 };
 
@@ -99,6 +101,9 @@ struct Plan {
 // older versions of it; a gradient, two when several micro-batches make a batch; the stashes, the
 // scratch, two snapshots for cuts and one for an evaluation.
 int64_t range_memory_bytes(const PlanRequest& request, const LayerRange& range, int in_flight);
+
+// What a micro-batch sends and receives at both ends of a range.
+int64_t bytes_at_cuts(const std::vector<CutSize>& cuts, const LayerRange& range);
 
 // The time of a given plan (devices and ranges in pipeline order), with all the other fields
 // filled in. It need not fit the memories.

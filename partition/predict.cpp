@@ -48,6 +48,12 @@ Slowest slowest_element(const PlanRequest& request, const std::vector<PlannedSta
 
 }  // namespace
 
+int64_t bytes_at_cuts(const std::vector<CutSize>& cuts, const LayerRange& range) {
+  const int64_t bytes = cuts[static_cast<size_t>(range.first)].bytes();
+  const auto last = static_cast<size_t>(range.last);
+  return last < cuts.size() ? bytes + cuts[last].bytes() : bytes;
+}
+
 Plan predict(const PlanRequest& request, const std::vector<int>& devices,
              const std::vector<LayerRange>& ranges) {
   FT_CHECK(!devices.empty() && devices.size() == ranges.size());
@@ -59,10 +65,11 @@ Plan predict(const PlanRequest& request, const std::vector<int>& devices,
     stage.range = ranges[static_cast<size_t>(s)];
     FT_CHECK(stage.range.count() > 0);
     const DeviceCost& device = request.devices[static_cast<size_t>(stage.device)];
-    stage.compute_us = device.besides_us;
     for (int i = stage.range.first; i < stage.range.last; ++i) {
       stage.compute_us += device.layer_us[static_cast<size_t>(i)];
     }
+    stage.compute_us +=
+        device.byte_us * static_cast<double>(bytes_at_cuts(request.cuts, stage.range));
     const int previous = s == 0 ? 0 : devices[static_cast<size_t>(s - 1)];
     if (stage.device != previous) {
       const CutSize& cut = request.cuts[static_cast<size_t>(stage.range.first)];

@@ -25,19 +25,21 @@ constexpr double kTimesMin = 1e-6;
 
 void Speed::measured(double share) {
   share_ = share > 0 ? std::max(share, kShareMin) : 1;
-  besides_us_ = 0;
+  byte_us_ = 0;
   measured_again(1, share_);
 }
 
 void Speed::measured_again(double times, double share) {
-  forget_batches();
+  work_changed();
+  new_work_ = false;
   times_ = level_ = std::max(times, kTimesMin);
   elastic_ = share > 0 && share < kElasticShare;
 }
 
-void Speed::forget_batches() {
+void Speed::work_changed() {
   samples_.clear();
   changed_ = false;
+  new_work_ = true;
 }
 
 void Speed::add(const BatchTimes& batch) {
@@ -45,7 +47,7 @@ void Speed::add(const BatchTimes& batch) {
   sample.wall = batch.wall_us / batch.expected_us;
   sample.cpu = batch.cpu_us / share_ / batch.expected_us;
   sample.besides = batch.besides_us / share_ / batch.expected_us;
-  sample.besides_us = batch.besides_us / share_;
+  sample.byte_us = batch.besides_us / share_ / std::max(batch.bytes, 1.0);
   sample.load = batch.load;
   samples_.push_back(sample);
   if (samples_.size() > kSamples) samples_.pop_front();
@@ -58,14 +60,17 @@ void Speed::add(const BatchTimes& batch) {
   };
   changed_ = all_off(true) || (!elastic_ && all_off(false));
   if (changed_) samples_.erase(samples_.begin(), newest);
-  if (tells()) estimate();
+  if (!tells()) return;
+  estimate();
+  if (new_work_) told_ = times_;
+  new_work_ = false;
 }
 
 bool Speed::tells() const { return changed_ || samples_.size() >= kSamplesMin; }
 
 void Speed::estimate() {
   times_ = std::max(mean(&Sample::wall), kTimesMin);
-  besides_us_ = mean(&Sample::besides_us);
+  byte_us_ = mean(&Sample::byte_us);
   const double taken = mean(&Sample::cpu) + mean(&Sample::besides);
   if (!elastic_ || taken <= 0) return;
   const double level = times_ / taken;

@@ -28,7 +28,8 @@ struct BatchTimes {
   double expected_us = 1;  // by the first measurement
   double wall_us = 1;      // of its tasks
   double cpu_us = 0;       // of its tasks, for each thread
-  double besides_us = 0;   // CPU time that the process took besides
+  double besides_us = 0;   // CPU time that the process took besides, for transport above all
+  double bytes = 1;        // what it sent and received at its cuts
   double load = 1;         // part of the time that it was busy, 0 .. 1
 };
 
@@ -39,12 +40,13 @@ class Speed {
   // A later one under load: the same work takes `times` as long as at first.
   void measured_again(double times, double share);
   void add(const BatchTimes& batch);
-  // Its work is another one from now on: what was seen so far stays, but does not mix.
-  void forget_batches();
+  // Its work is another one from now on: what was seen so far stays, but does not mix, and what is
+  // seen next is no shift. Other layers may take their own share of caches and transport.
+  void work_changed();
 
   double times() const { return times_; }
-  // What a batch costs an elastic device besides its layers.
-  double besides_us() const { return elastic_ ? besides_us_ * level_ : 0; }
+  // What a byte at its cuts costs an elastic device.
+  double byte_us() const { return elastic_ ? byte_us_ * level_ : 0; }
   // Seems faster than believed: to be measured again.
   bool looks_faster() const;
   // By how much the estimate has changed since this told so last, up or down: > 1; 1 when that may
@@ -57,7 +59,7 @@ class Speed {
     double wall = 1;
     double cpu = 1;
     double besides = 0;
-    double besides_us = 0;
+    double byte_us = 0;
     double load = 1;
   };
   bool tells() const;
@@ -65,9 +67,10 @@ class Speed {
   void estimate();
 
   std::deque<Sample> samples_;
-  bool changed_ = false;  // the last few are far off
+  bool changed_ = false;   // the last few are far off
+  bool new_work_ = false;  // and nothing was estimated since
   double times_ = 1;
-  double besides_us_ = 0;
+  double byte_us_ = 0;
   double told_ = 1;   // at the last shift
   double share_ = 1;  // when it was measured first
   double level_ = 1;  // how many times longer its CPU time takes than then

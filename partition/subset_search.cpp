@@ -28,8 +28,9 @@ void SubsetSearch::make_ahead() {
       double fastest = kNever;
       for (int device = 0; device < devices_; ++device) {
         if ((set >> device & 1) != 0) continue;
-        const double us = table_->compute_us(device, {i, i + 1}) - table_->besides_us(device);
-        fastest = std::min(fastest, us);
+        const std::vector<double>& before = table_->before(device);
+        fastest =
+            std::min(fastest, before[static_cast<size_t>(i) + 1] - before[static_cast<size_t>(i)]);
       }
       ahead[i + 1] = ahead[i] + fastest;
     }
@@ -70,10 +71,7 @@ double SubsetSearch::input_us(int front) const {
 void SubsetSearch::extend(Set set, int front) {
   const int stages = std::popcount(set);
   const CutSpan keys = collect_key(set, front);
-  FrontStage stage;
-  stage.before_us = table_->before(front).data();
-  stage.range_end = table_->range_end(front, stages).data();
-  stage.besides_us = table_->besides_us(front);
+  FrontStage stage(table_, front, stages);
   stage.limit_us = limit_us_;
   stage.latency_us_max = table_->request().sync ? kNoLimit : stages * limit_us_;
   stage.ahead_us = ahead_us_.data() + set * cuts();
@@ -85,13 +83,12 @@ void SubsetSearch::extend(Set set, int front) {
 
 // The best suffix behind each cut, whoever of the rest of the set is its front.
 CutSpan SubsetSearch::collect_key(Set set, int front) {
-  const double* before = table_->before(front).data();
-  const double besides = table_->besides_us(front);
+  const double* end = table_->end_us(front).data();
   const Set rest = set & ~(Set{1} << front);
   CutSpan keys;
   if (rest == 0) {  // behind the last stage is nothing
     keys.first = keys.last = layers_;
-    key_[static_cast<size_t>(layers_)] = before[layers_] + besides;
+    key_[static_cast<size_t>(layers_)] = end[layers_];
     return keys;
   }
   keys.first = layers_;
@@ -116,7 +113,7 @@ CutSpan SubsetSearch::collect_key(Set set, int front) {
       key[j] = latency < key[j] ? latency : key[j];
     }
   }
-  for (int j = keys.first; j <= keys.last; ++j) key[j] += before[j] + besides;
+  for (int j = keys.first; j <= keys.last; ++j) key[j] += end[j];
   return keys;
 }
 
@@ -168,7 +165,7 @@ SubsetSearch::Suffix SubsetSearch::least_behind(const Suffix& suffix) const {
     const int last = std::min(span(rest, next).last, end);
     for (int j = std::max(span(rest, next).first, suffix.first + 1); j <= last; ++j) {
       const double compute_us = table_->compute_us(suffix.front, {suffix.first, j});
-      if (compute_us > limit_us_) break;
+      if (compute_us > limit_us_) continue;
       if (link.peak_us[static_cast<size_t>(j)] > limit_us_) continue;
       const double us = compute_us + link.sum_us[static_cast<size_t>(j)] + row(rest, next)[j];
       if (us >= least_us) continue;

@@ -9,18 +9,23 @@
 // suffix of least latency is enough. That makes a plan under a limit on every c, f and b a matter
 // of dynamic programming from the model's end, exact for async and sync.
 
+#include "partition/cost_table.h"
+
 namespace ft {
 
 // The stage that is put in front.
 struct FrontStage {
-  const double* before_us;  // CostTable::before of its device
-  const int* range_end;     // CostTable::range_end of its device
-  double besides_us;        // CostTable::besides_us of its device
-  double limit_us;          // on its compute
-  double latency_us_max;    // on the new suffix
-  const double* ahead_us;   // by first layer: the least that the layers in front will add to it,
-  double total_us_max;      // and what both may come to
-  int first_max;            // no suffix begins behind this layer
+  FrontStage(CostTable* table, int device, int stages);
+
+  const double* before_us;  // as in CostTable, of its device
+  const double* begin_us;
+  const double* end_us;
+  const int* range_end;
+  double limit_us = 0;               // on its compute
+  double latency_us_max = 0;         // on the new suffix
+  const double* ahead_us = nullptr;  // by first layer: the least that the layers in front will add
+  double total_us_max = 0;           // to it, and what both may come to
+  int first_max = 0;                 // no suffix begins behind this layer
 };
 
 // Cuts [first, last]; empty when first > last.
@@ -30,11 +35,11 @@ struct CutSpan {
 };
 
 // key[j], for j in `span`: the latency of the suffix behind cut j with the transfers between, plus
-// before_us[j] and besides_us; kNever where there is none. Writes to latency[i] the least latency
-// of a suffix that begins at layer i with the new stage, for i in the span that is returned; there
-// is none outside. The best cut of each i is the least key in a window that moves down with i, so
-// all of it takes O(span). `window` has room for span.last + 1 numbers.
+// end_us[j]; kNever where there is none. Writes to latency[i] the least latency of a suffix that
+// begins at layer i with the new stage, for i in the span that is returned; there is none outside.
+// Takes O(span) where bytes at cuts cost nothing and few more steps where they cost little. `cuts`
+// has room for span.last + 1 numbers.
 CutSpan put_in_front(const FrontStage& stage, const double* key, const CutSpan& span,
-                     double* latency, int* window);
+                     double* latency, int* cuts);
 
 }  // namespace ft

@@ -136,7 +136,7 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
     cost.name = device.hello.name();
     cost.layer_us = device.layer_us;
     for (double& us : cost.layer_us) us *= device.speed.times();
-    cost.besides_us = device.speed.besides_us() / request.micro_batches;
+    cost.byte_us = device.speed.byte_us();
     if (device.hello.memory_bytes() > 0) {
       cost.memory_bytes = memory_for_ranges(device.hello.memory_bytes(), model_bytes);
     }
@@ -278,6 +278,8 @@ void Central::note_speed(Device* device, PeerId peer, const net::Progress& progr
   batch.wall_us = static_cast<double>(trained) / each;
   batch.cpu_us = static_cast<double>(trained_cpu) / each;
   batch.besides_us = static_cast<double>(std::max<TimeUs>(besides, 0)) / each;
+  batch.bytes = static_cast<double>(bytes_at_cuts(options_.cut_sizes, place->range)) *
+                micro_count(options_.training);
   batch.load = static_cast<double>(busy) / static_cast<double>(passed);
   device->speed.add(batch);
   note_shift(device->speed.take_shift());

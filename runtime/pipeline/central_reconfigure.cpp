@@ -409,7 +409,7 @@ void Central::resume() {
     device.train_cpu_us = 0;
     device.snapshot_us = 0;
     device.measuring = false;
-    device.speed.forget_batches();
+    device.speed.work_changed();
   }
   cut_interval_.begin(now_, options_.training.replicate_every());
   // The cut that training resumes from may still have to be evaluated.

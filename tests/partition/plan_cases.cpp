@@ -137,7 +137,9 @@ PlanRequest random_request(uint64_t seed, const CaseSize& size) {
     }
   }
   if (draw.once_in(3)) {
-    for (DeviceCost& device : request.devices) device.besides_us = draw.between(0, 500);
+    for (DeviceCost& device : request.devices) {
+      if (!draw.once_in(3)) device.byte_us = draw.between(0, 0.4);
+    }
   }
   if (!draw.once_in(4)) draw_links(&draw, &request);
   if (size.limits) draw_limits(&draw, &request);
@@ -208,7 +210,9 @@ double cost_by_definition(const PlanRequest& request, const std::vector<int>& de
     greatest = std::max(there, here);
   }
   for (size_t s = 0; s < stages; ++s) {
-    c[s] = request.devices[static_cast<size_t>(devices[s])].besides_us;
+    int64_t crossing = request.cuts[static_cast<size_t>(ranges[s].first)].bytes();
+    if (s + 1 < stages) crossing += request.cuts[static_cast<size_t>(ranges[s].last)].bytes();
+    c[s] = request.devices[static_cast<size_t>(devices[s])].byte_us * static_cast<double>(crossing);
     for (int i = ranges[s].first; i < ranges[s].last; ++i) {
       c[s] += request.devices[static_cast<size_t>(devices[s])].layer_us[static_cast<size_t>(i)];
     }

@@ -18,6 +18,7 @@ ft::BatchTimes batch(double wall, double load, double cpu = 0, double besides = 
   made.wall_us = 1000 * wall;
   made.cpu_us = 1000 * cpu;
   made.besides_us = 1000 * besides;
+  made.bytes = 500;
   made.load = load;
   return made;
 }
@@ -78,7 +79,7 @@ TEST_CASE("speed: what an elastic device takes of its share counts, not what the
   speed.measured(0.1);
   add(&speed, 32, batch(0.3, 0.1, 0.15, 0.05));
   CHECK(speed.times() == doctest::Approx(1.5));
-  CHECK(speed.besides_us() == doctest::Approx(500));
+  CHECK(speed.byte_us() == doctest::Approx(1));  // 50 us of CPU time for 500 bytes
 }
 
 TEST_CASE("speed: an elastic device whose share shrinks is slower until it is measured again") {
@@ -89,12 +90,24 @@ TEST_CASE("speed: an elastic device whose share shrinks is slower until it is me
   add(&speed, 4, batch(10, 1.0, 0.5, 0.1));
   CHECK(speed.times() > 8);
   CHECK(speed.take_shift() > 1.5);
-  speed.forget_batches();
+  speed.work_changed();
   add(&speed, 32, batch(0.5, 0.1, 0.5, 0.1));  // little to do
   CHECK(speed.times() > 8);
   CHECK(speed.looks_faster());
   speed.measured_again(1, 0.5);
   CHECK(speed.times() == doctest::Approx(1));
+}
+
+TEST_CASE("speed: after other work was given to a device, its pace at that is no shift") {
+  ft::Speed speed;
+  speed.measured(1);
+  add(&speed, 20, batch(1.0, 1.0));
+  speed.work_changed();
+  add(&speed, 4, batch(2.0, 1.0));
+  CHECK(speed.times() == doctest::Approx(2.0));
+  CHECK(speed.take_shift() == 1);
+  add(&speed, 4, batch(4.0, 1.0));
+  CHECK(speed.take_shift() == doctest::Approx(2.0));
 }
 
 TEST_CASE("speed: a measurement counts more than what was seen before") {
