@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <poll.h>
 #include <sys/socket.h>
 #include <utility>
 #include <vector>
@@ -62,27 +63,72 @@ bool parse_routing_id(const zmq::message_t& id, ArrivedMessage* message) {
   return message->from != 0;
 }
 
+// A socket, and whether it is worth asking. Its descriptor is readable while ZeroMQ's threads have
+// told it something that it has not looked at; a call that finds nothing has looked at everything.
+// So who found nothing waits for the descriptor. Asking all sockets after every wait, as zmq_poll()
+// does, takes two system calls for each, and a node has a dozen.
+struct WatchedSocket {
+  zmq::socket_t socket;
+  bool ready = true;
+
+  void open(zmq::socket_t opened) {
+    socket = std::move(opened);
+    ready = true;
+  }
+  bool is_open() const { return socket.handle() != nullptr; }
+  bool receive(zmq::message_t* part);
+};
+
 // Returns false when nothing is there. zmq.hpp's own recv() throws when a signal interrupts it.
-bool receive_part(zmq::socket_t* socket, zmq::message_t* part) {
-  while (zmq_msg_recv(part->handle(), socket->handle(), ZMQ_DONTWAIT) < 0) {
+bool WatchedSocket::receive(zmq::message_t* part) {
+  if (!ready) return false;
+  while (zmq_msg_recv(part->handle(), socket.handle(), ZMQ_DONTWAIT) < 0) {
     if (errno == EINTR) continue;
     FT_CHECK(errno == EAGAIN);
+    ready = false;
     return false;
   }
   return true;
 }
+
+// Waits until one of the sockets or `wake_fd` (or -1) may have something, or the time is over.
+class Watch {
+ public:
+  explicit Watch(int wake_fd) { items_.push_back({wake_fd, POLLIN, 0}); }
+
+  void add(WatchedSocket* watched) {
+    const int fd = watched->socket.get(zmq::sockopt::fd);
+    items_.push_back({fd, POLLIN, 0});
+    sockets_.push_back(watched);
+    any_ready_ = any_ready_ || watched->ready;
+  }
+
+  // Returns whether wake_fd is readable.
+  bool wait(int timeout_ms) {
+    const int count = ::poll(items_.data(), items_.size(), any_ready_ ? 0 : timeout_ms);
+    FT_CHECK(count >= 0 || errno == EINTR);
+    if (count <= 0) return false;
+    for (size_t i = 0; i < sockets_.size(); ++i) {
+      if (items_[i + 1].revents != 0) sockets_[i]->ready = true;
+    }
+    return items_[0].revents != 0;
+  }
+
+ private:
+  std::vector<pollfd> items_;  // wake_fd's, then the sockets'
+  std::vector<WatchedSocket*> sockets_;
+  bool any_ready_ = false;
+};
 
 struct MonitorEvent {
   uint16_t number = 0;
   uint32_t value = 0;
 };
 
-bool receive_event(zmq::socket_t* monitor, MonitorEvent* event) {
+bool receive_event(WatchedSocket* monitor, MonitorEvent* event) {
   zmq::message_t head;
   zmq::message_t address;
-  if (!receive_part(monitor, &head) || !head.more() || !receive_part(monitor, &address)) {
-    return false;
-  }
+  if (!monitor->receive(&head) || !head.more() || !monitor->receive(&address)) return false;
   FT_CHECK(head.size() >= sizeof(event->number) + sizeof(event->value));
   std::memcpy(&event->number, head.data(), sizeof(event->number));
   std::memcpy(&event->value, head.data<char>() + sizeof(event->number), sizeof(event->value));
@@ -138,8 +184,8 @@ Status bind_error(const std::string& endpoint, int code) {
 }
 
 struct ZmqInbox : Inbox {
-  zmq::socket_t socket;
-  zmq::socket_t monitor;                      // with keys only
+  WatchedSocket box;
+  WatchedSocket monitor;                      // with keys only
   std::map<uint32_t, std::string> addresses;  // of open connections, by file descriptor
   std::string failed;                         // why the next that closes was refused
   std::string bound;
@@ -149,20 +195,20 @@ struct ZmqInbox : Inbox {
   bool receive(ArrivedMessage* message) override;
   void tell_refused(Gate* gate);
   ~ZmqInbox() override {
-    if (monitor.handle() != nullptr) zmq_socket_monitor(socket.handle(), nullptr, 0);
+    if (monitor.is_open()) zmq_socket_monitor(box.socket.handle(), nullptr, 0);
   }
 };
 
 bool ZmqInbox::receive(ArrivedMessage* message) {
   *message = ArrivedMessage();
   zmq::message_t id;
-  if (!receive_part(&socket, &id)) return false;
+  if (!box.receive(&id)) return false;
   bool more = id.more();
   zmq::message_t excess;
   while (more) {  // a message arrives whole: its next part is there
     const size_t index = message->part_count++;
     zmq::message_t* part = index < 2 ? &parts[index] : &excess;
-    if (!receive_part(&socket, part)) break;
+    if (!box.receive(part)) break;
     if (index < 2) {
       message->parts[index] = {static_cast<const std::byte*>(part->data()), part->size()};
     }
@@ -197,8 +243,8 @@ void ZmqInbox::tell_refused(Gate* gate) {
 
 struct ZmqOutbox : Outbox {
   OutboxOptions options;
-  zmq::socket_t socket;
-  zmq::socket_t monitor;
+  WatchedSocket box;
+  WatchedSocket monitor;
   TimeUs reopen_at = kNever;
   TimeUs reopen_wait = kReopenMinUs;
   bool connected = false;
@@ -207,13 +253,14 @@ struct ZmqOutbox : Outbox {
   ~ZmqOutbox() override { stop_monitor(); }
   // Its events go nowhere from here on.
   void stop_monitor() {
-    if (socket.handle() != nullptr) zmq_socket_monitor(socket.handle(), nullptr, 0);
+    if (box.is_open()) zmq_socket_monitor(box.socket.handle(), nullptr, 0);
   }
   bool is_connected() const override { return connected; }
   void set_linger(TimeUs duration) override {
-    socket.set(zmq::sockopt::linger, static_cast<int>(duration / kMillisecondUs));
+    box.socket.set(zmq::sockopt::linger, static_cast<int>(duration / kMillisecondUs));
   }
   bool send(const Frame& frame) override;
+  void look();
   Changes take_changes() override;
 };
 
@@ -221,13 +268,20 @@ bool ZmqOutbox::send(const Frame& frame) {
   if (!connected) return false;
   const bool has_body = frame.body_bytes > 0;
   zmq::message_t head(frame.head.data(), frame.head.size());
-  bool sent = send_part(&socket, &head, has_body ? ZMQ_SNDMORE : 0);
+  bool sent = send_part(&box.socket, &head, has_body ? ZMQ_SNDMORE : 0);
   if (sent && has_body) {
     zmq::message_t body = make_body(frame);
-    sent = send_part(&socket, &body, 0);
+    sent = send_part(&box.socket, &body, 0);
   }
   blocked = !sent;
+  if (blocked) box.ready = false;
   return sent;
+}
+
+// What a blocked send waits for. A send itself does not always look (libzmq: once a millisecond).
+void ZmqOutbox::look() {
+  if (blocked && box.ready) blocked = (box.socket.get(zmq::sockopt::events) & ZMQ_POLLOUT) == 0;
+  box.ready = false;
 }
 
 Refusal refusal_of(const MonitorEvent& event) {
@@ -279,25 +333,26 @@ class ZmqSockets : public Sockets {
   uint64_t monitors_ = 0;  // names them
   KeyPair own_;
   Gate* gate_ = nullptr;  // null: without keys
-  zmq::socket_t zap_;
+  WatchedSocket zap_;
 };
 
 // The handler is there before the first bind: without one ZeroMQ lets everybody in.
 void ZmqSockets::use_keys(const KeyPair& own, Gate* gate) {
   own_ = own;
   gate_ = gate;
-  zap_ = zmq::socket_t(context_, zmq::socket_type::rep);
-  zap_.set(zmq::sockopt::linger, 0);
-  zap_.bind("inproc://zeromq.zap.01");
+  zmq::socket_t zap(context_, zmq::socket_type::rep);
+  zap.set(zmq::sockopt::linger, 0);
+  zap.bind("inproc://zeromq.zap.01");
+  zap_.open(std::move(zap));
 }
 
 // ZeroMQ asks (ZAP, RFC 27) about every connection to an inbox whose other end has proven a key.
 // The key becomes the connection's User-Id, which each of its messages carries.
 void ZmqSockets::answer_zap() {
   zmq::message_t part;
-  while (receive_part(&zap_, &part)) {
+  while (zap_.receive(&part)) {
     std::vector<std::string> request{part.to_string()};
-    while (part.more() && receive_part(&zap_, &part)) request.push_back(part.to_string());
+    while (part.more() && zap_.receive(&part)) request.push_back(part.to_string());
     // version, request id, domain, address, routing id, mechanism, key
     PublicKey key{};
     const bool complete = request.size() == 7 && request[0] == "1.0" && request[5] == "CURVE" &&
@@ -309,7 +364,7 @@ void ZmqSockets::answer_zap() {
         "",    admitted ? to_hex(key) : "",          ""};
     for (const std::string& text : answer) {
       zmq::message_t reply(text.data(), text.size());
-      if (!send_part(&zap_, &reply, &text == std::end(answer) - 1 ? 0 : ZMQ_SNDMORE)) break;
+      if (!send_part(&zap_.socket, &reply, &text == std::end(answer) - 1 ? 0 : ZMQ_SNDMORE)) break;
     }
   }
 }
@@ -334,8 +389,8 @@ Result<std::unique_ptr<Inbox>> ZmqSockets::bind(const InboxOptions& options) {
   }
   try {
     auto inbox = std::make_unique<ZmqInbox>();
-    inbox->socket = zmq::socket_t(context_, zmq::socket_type::router);
-    zmq::socket_t& socket = inbox->socket;
+    inbox->box.open(zmq::socket_t(context_, zmq::socket_type::router));
+    zmq::socket_t& socket = inbox->box.socket;
     socket.set(zmq::sockopt::linger, 0);
     socket.set(zmq::sockopt::maxmsgsize, options.part_bytes_max + (gate_ ? kCurveBytes : 0));
     socket.set(zmq::sockopt::rcvhwm, options.frames_max);
@@ -351,7 +406,7 @@ Result<std::unique_ptr<Inbox>> ZmqSockets::bind(const InboxOptions& options) {
       socket.set(zmq::sockopt::curve_server, true);
       socket.set(zmq::sockopt::curve_secretkey, to_option(own_.secret_key));
       socket.set(zmq::sockopt::zap_domain, "ftrun");
-      inbox->monitor = monitor(&socket, kInboxEvents);
+      inbox->monitor.open(monitor(&socket, kInboxEvents));
     }
     socket.bind(options.endpoint);
     inbox->bound = socket.get(zmq::sockopt::last_endpoint);
@@ -395,8 +450,8 @@ void ZmqSockets::open(ZmqOutbox* outbox) {
   zmq::socket_t events = monitor(&socket, kOutboxEvents);
   socket.connect(outbox->options.endpoint);
   outbox->stop_monitor();
-  outbox->socket = std::move(socket);
-  outbox->monitor = std::move(events);
+  outbox->box.open(std::move(socket));
+  outbox->monitor.open(std::move(events));
 }
 
 void ZmqSockets::reopen(ZmqOutbox* outbox) {
@@ -411,31 +466,27 @@ void ZmqSockets::reopen(ZmqOutbox* outbox) {
 
 bool ZmqSockets::wait(std::span<Inbox* const> inboxes, std::span<Outbox* const> outboxes,
                       int wake_fd, TimeUs timeout_us) {
-  std::vector<zmq_pollitem_t> items;
-  for (Inbox* box : inboxes) {
-    auto* inbox = static_cast<ZmqInbox*>(box);
-    items.push_back({inbox->socket.handle(), 0, ZMQ_POLLIN, 0});
-    if (gate_ != nullptr) items.push_back({inbox->monitor.handle(), 0, ZMQ_POLLIN, 0});
+  Watch watch(wake_fd);
+  for (Inbox* each : inboxes) {
+    auto* inbox = static_cast<ZmqInbox*>(each);
+    watch.add(&inbox->box);
+    if (gate_ != nullptr) watch.add(&inbox->monitor);
   }
-  if (gate_ != nullptr) items.push_back({zap_.handle(), 0, ZMQ_POLLIN, 0});
-  for (Outbox* box : outboxes) {
-    auto* outbox = static_cast<ZmqOutbox*>(box);
+  if (gate_ != nullptr) watch.add(&zap_);
+  for (Outbox* each : outboxes) {
+    auto* outbox = static_cast<ZmqOutbox*>(each);
     if (monotonic_now_us() >= outbox->reopen_at) reopen(outbox);
-    items.push_back({outbox->monitor.handle(), 0, ZMQ_POLLIN, 0});
-    if (outbox->blocked) {
-      items.push_back({outbox->socket.handle(), 0, ZMQ_POLLOUT, 0});
-    }
+    watch.add(&outbox->monitor);
+    if (outbox->blocked) watch.add(&outbox->box);
   }
-  if (wake_fd >= 0) items.push_back({nullptr, wake_fd, ZMQ_POLLIN, 0});
   const TimeUs timeout_ms = (std::max<TimeUs>(timeout_us, 0) + 999) / 1000;
-  const int count = zmq_poll(items.data(), static_cast<int>(items.size()),
-                             static_cast<long>(std::min<TimeUs>(timeout_ms, 60'000)));
-  FT_CHECK(count >= 0 || errno == EINTR);
-  if (gate_ != nullptr && count > 0) {
-    for (Inbox* box : inboxes) static_cast<ZmqInbox*>(box)->tell_refused(gate_);
+  const bool woken = watch.wait(static_cast<int>(std::min<TimeUs>(timeout_ms, 60'000)));
+  for (Outbox* each : outboxes) static_cast<ZmqOutbox*>(each)->look();
+  if (gate_ != nullptr) {
+    for (Inbox* each : inboxes) static_cast<ZmqInbox*>(each)->tell_refused(gate_);
     answer_zap();
   }
-  return count > 0 && wake_fd >= 0 && (items.back().revents & ZMQ_POLLIN) != 0;
+  return woken;
 }
 
 }  // namespace
