@@ -204,6 +204,7 @@ void Checker::check(const net::Progress& progress) {
   natural(progress.snapshot_us(), "Progress.snapshot_us");
   natural(progress.train_cpu_us(), "Progress.train_cpu_us");
   natural(progress.cpu_us(), "Progress.cpu_us");
+  times(progress.layer_us(), "Progress.layer_us");
 }
 
 void Checker::check(const net::Heartbeat& heartbeat) {

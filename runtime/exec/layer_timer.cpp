@@ -1,6 +1,7 @@
 #include "runtime/exec/layer_timer.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "runtime/base/clock.h"
 #include "runtime/exec/made_up_run.h"
@@ -8,70 +9,80 @@
 namespace ft {
 namespace {
 
-// At least kRoundsMin, then until the layer has been looked at for kEnoughUs.
-constexpr int kRoundsMin = 2;
-constexpr int kRoundsMax = 10;
-constexpr double kEnoughUs = 500;
-constexpr double kLongUs = 50'000;  // a layer that takes longer runs once only
+// At least kRoundsMin, then until the range has been looked at for kEnoughUs.
+constexpr int kRoundsMin = 3;
+constexpr int kRoundsMax = 9;
+constexpr double kEnoughUs = 100'000;
+constexpr double kLongUs = 500'000;  // a range that takes longer runs once only
 
-// CPU time of the rounds so far.
-class Stopwatch {
- public:
-  explicit Stopwatch(const ThreadPool* pool) : pool_(*pool) {}
+double sum_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
 
-  void start() {
-    own_us_ -= thread_cpu_now_us();
-    workers_us_ -= pool_.worker_cpu_us();
+// One batch, by layer. What passes take besides kernels (the loss, statistics) is spread over them.
+Result<std::vector<double>> time_batch(MadeUpRun* run, LayerWatch* watch, int micro_batches) {
+  LayerWatch whole = *watch;
+  whole.before();
+  FT_RETURN_IF_ERROR(run->forward());
+  run->backward();
+  whole.after_layer(0);
+  std::vector<double> layer_us = watch->take();
+  const double passes_us = whole.take()[0];
+  const double kernels_us = sum_of(layer_us);
+  const double spread = kernels_us > 0 ? std::max(passes_us / kernels_us, 1.0) : 1;
+  run->step();
+  const std::vector<double> step_us = watch->take();
+  for (size_t i = 0; i < layer_us.size(); ++i) {
+    layer_us[i] = layer_us[i] * spread + step_us[i] / micro_batches;
   }
-  void stop() {
-    own_us_ += thread_cpu_now_us();
-    workers_us_ += pool_.worker_cpu_us();
-    ++rounds_;
-  }
-  // What was measured so far was a warm-up.
-  void forget() {
-    own_us_ = workers_us_ = 0;
-    rounds_ = 0;
-  }
-  // The caller does its share and waits for the workers'.
-  double total_us() const {
-    const auto shared = static_cast<double>(own_us_ + workers_us_) / pool_.threads();
-    return std::max(static_cast<double>(own_us_), shared);
-  }
-  double average_us() const { return total_us() / rounds_; }
-
- private:
-  const ThreadPool& pool_;
-  TimeUs own_us_ = 0;
-  TimeUs workers_us_ = 0;
-  int rounds_ = 0;
-};
+  return layer_us;
+}
 
 }  // namespace
 
-Result<double> time_layer(const std::shared_ptr<const Model>& model, int layer,
-                          const TrainerOptions& options, ThreadPool* pool) {
-  FT_ASSIGN_OR_RETURN(const std::unique_ptr<MadeUpRun> run,
-                      MadeUpRun::create(model, {layer, layer + 1}, options, pool));
-  Stopwatch passes(pool);
-  Stopwatch steps(pool);
-  for (int batch = 0; batch <= kRoundsMax; ++batch) {
-    passes.start();
-    FT_RETURN_IF_ERROR(run->forward());
-    run->backward();
-    passes.stop();
-    steps.start();
-    run->step();
-    steps.stop();
-    if (batch == 0 && passes.total_us() > kLongUs) break;
-    if (batch == 0) {
-      passes.forget();
-      steps.forget();
-    } else if (batch >= kRoundsMin && passes.total_us() + steps.total_us() >= kEnoughUs) {
-      break;
+LayerRange timed_together(const Model& model, int first, const TrainerOptions& options,
+                          int64_t bytes) {
+  LayerRange range{first, first};
+  while (range.last < model.layer_count()) {
+    const LayerLayout layout = layer_layout(model, range.last, options.optimizer);
+    const Layer& layer = model.layers[static_cast<size_t>(range.last)];
+    bytes -= static_cast<int64_t>(layout.snapshot_bytes()) + 4 * layout.parameter_count;
+    for (int32_t i = layer.node_first; i < layer.node_last; ++i) {
+      for (const ValueId id : model.nodes[static_cast<size_t>(i)].outputs) {
+        if (id != kNoValue) bytes -= static_cast<int64_t>(model.value(id).type.bytes());
+      }
     }
+    if (bytes < 0 && range.count() > 0) break;
+    ++range.last;
   }
-  return passes.average_us() + steps.average_us() / options.micro_batches;
+  return range;
+}
+
+Result<std::vector<double>> time_layers(const std::shared_ptr<const Model>& model, LayerRange range,
+                                        const TrainerOptions& options, ThreadPool* pool) {
+  FT_ASSIGN_OR_RETURN(const std::unique_ptr<MadeUpRun> run,
+                      MadeUpRun::create(model, range, options, pool));
+  LayerWatch watch(*model, range, pool);
+  run->trainer().watch(&watch);
+  std::vector<std::vector<double>> samples(static_cast<size_t>(range.count()));
+  double total_us = 0;
+  for (int round = 0; round <= kRoundsMax; ++round) {
+    FT_ASSIGN_OR_RETURN(const std::vector<double> layer_us,
+                        time_batch(run.get(), &watch, options.micro_batches));
+    total_us += sum_of(layer_us);
+    const bool is_long = round == 0 && total_us > kLongUs;
+    for (size_t i = 0; (round > 0 || is_long) && i < layer_us.size(); ++i) {
+      samples[i].push_back(layer_us[i]);
+    }
+    if (is_long || (round >= kRoundsMin && total_us >= kEnoughUs)) break;
+  }
+  std::vector<double> medians;
+  for (std::vector<double>& each : samples) {
+    const auto middle = each.begin() + static_cast<std::ptrdiff_t>(each.size() / 2);
+    std::nth_element(each.begin(), middle, each.end());
+    medians.push_back(*middle);
+  }
+  return medians;
 }
 
 }  // namespace ft

@@ -184,10 +184,9 @@ void RangeExecutor::run_forward(const RangeProgram& program, const Frame& frame,
   ForwardOperands operands;
   for (const ForwardStep& forward_step : program.forward) {
     const ForwardArgs args = forward_args(forward_step, frame, step, &operands);
-    const TimeUs began = times_ == nullptr ? 0 : monotonic_now_us();
+    if (watch_ != nullptr) watch_->before();
     forward_step.kernel->forward(args);
-    if (times_ == nullptr) continue;
-    (*times_)[static_cast<size_t>(forward_step.node)].forward_us += monotonic_now_us() - began;
+    if (watch_ != nullptr) watch_->after(forward_step.node, false);
   }
   for (const CopyStep& copy : program.forward_copies) frame.copy(copy);
 }
@@ -310,11 +309,9 @@ void RangeExecutor::run_kernel(const BackwardStep& backward_step, const Frame& f
   args.workspace = frame.write(backward_step.workspace);
   args.pool = pool_;
   args.step = id;
-  const TimeUs began = times_ == nullptr ? 0 : monotonic_now_us();
+  if (watch_ != nullptr) watch_->before();
   backward_step.kernel->backward(args);
-  if (times_ == nullptr) return;
-  const auto node = static_cast<size_t>(backward_step.node);
-  (*times_)[node].backward_us += monotonic_now_us() - began;
+  if (watch_ != nullptr) watch_->after(backward_step.node, true);
 }
 
 void RangeExecutor::run_backward(const std::vector<BackwardStep>& steps, const Frame& frame,
@@ -324,10 +321,9 @@ void RangeExecutor::run_backward(const std::vector<BackwardStep>& steps, const F
   for (const BackwardStep& step : steps) {
     for (const ForwardStep& again : step.recomputes) {
       const ForwardArgs args = forward_args(again, frame, call.step, &again_operands);
-      const TimeUs began = times_ == nullptr ? 0 : monotonic_now_us();
+      if (watch_ != nullptr) watch_->before();
       again.kernel->recompute(args);
-      if (times_ == nullptr) continue;
-      (*times_)[static_cast<size_t>(again.node)].backward_us += monotonic_now_us() - began;
+      if (watch_ != nullptr) watch_->after(again.node, true);
     }
     if (step.kernel != nullptr) run_kernel(step, frame, call.step, &operands);
     for (const CopyStep& copy : step.copies) frame.copy(copy);

@@ -8,7 +8,6 @@
 #include <memory>
 #include <vector>
 
-#include "runtime/base/clock.h"
 #include "runtime/exec/range_program.h"
 
 namespace ft {
@@ -20,10 +19,13 @@ struct Slot {
   std::vector<ConstBufferPtr> outputs;  // by RangeProgram::outputs
 };
 
-// What a node's kernels have taken, by the clock.
-struct NodeTimes {
-  TimeUs forward_us = 0;
-  TimeUs backward_us = 0;
+// Is told of every kernel that runs; `node` is counted from the first of the range. What backward
+// makes again of forward is the node's whose output it is.
+class KernelWatch {
+ public:
+  virtual ~KernelWatch() = default;
+  virtual void before() = 0;
+  virtual void after(int32_t node, bool backward) = 0;
 };
 
 // Per layer of the range: what LayerState holds.
@@ -40,8 +42,8 @@ class RangeExecutor {
 
   const RangeProgram& train() const { return *train_; }
   const RangeProgram& infer() const { return *infer_; }
-  // From now on kernels are timed: `times` has one entry per node of the range. Null: no more.
-  void profile(std::vector<NodeTimes>* times) { times_ = times; }
+  // From now on, until it is null.
+  void watch(KernelWatch* watch) { watch_ = watch; }
   int64_t work_bytes() const { return static_cast<int64_t>(work_->size()); }
   // Work space, and the stashes that no slot has.
   int64_t held_bytes() const {
@@ -117,7 +119,7 @@ class RangeExecutor {
   BufferPtr work_;
   std::vector<BufferPtr> free_stashes_;
   RecycledBuffers crossing_;  // outputs and gradients that are sent
-  std::vector<NodeTimes>* times_ = nullptr;
+  KernelWatch* watch_ = nullptr;
 };
 
 }  // namespace ft

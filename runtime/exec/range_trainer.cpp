@@ -226,6 +226,7 @@ void RangeTrainer::step(int64_t batch, int64_t mean_from, const Kept& kept) {
       batch - 1 < kept.oldest && kept.cuts.count(batch - 1) == 0 && mean_from == batch;
   LayerBuffers next(old.size());
   const auto step_layer = [&](size_t i, const float* gradient) {
+    if (watch_ != nullptr) watch_->before();
     const int64_t count = layout(i).parameter_count;
     const BufferPtr made = take_parameters(i, overwrites, old[i]);
     const bool has_state = layout(i).slot_count > 0;
@@ -236,6 +237,7 @@ void RangeTrainer::step(int64_t batch, int64_t mean_from, const Kept& kept) {
     std::memcpy(made->data() + layout(i).parameter_bytes(), statistics[i]->data(),
                 statistics[i]->size());
     next[i] = made;
+    if (watch_ != nullptr) watch_->after_layer(i);
   };
   if (steps_by_layer()) {
     FT_CHECK(unfinished_.has_value());
@@ -251,6 +253,11 @@ void RangeTrainer::step(int64_t batch, int64_t mean_from, const Kept& kept) {
   parameters_[batch] = std::move(next);
   if (overwrites) parameters_.erase(batch - 1);
   retain(kept);
+}
+
+void RangeTrainer::watch(LayerWatch* watch) {
+  watch_ = watch;
+  executor_->watch(watch);
 }
 
 Result<RangeTrainer::EvaluationResult> RangeTrainer::evaluate(int64_t version,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/loss.h"
+#include "runtime/exec/layer_watch.h"
 #include "runtime/exec/range_executor.h"
 
 namespace ft {
@@ -98,6 +99,9 @@ class RangeTrainer {
   // Versions, gradients, stashes, work space: what memory_plan.h foretells.
   int64_t held_bytes() const;
 
+  // From now on, until it is null: all kernels, and the step of each layer.
+  void watch(LayerWatch* watch);
+
   const RangeExecutor& executor() const { return *executor_; }
   RangeExecutor& executor() { return *executor_; }
   const std::vector<LayerLayout>& layouts() const { return layouts_; }  // of the whole model
@@ -131,6 +135,7 @@ class RangeTrainer {
   std::vector<LayerLayout> layouts_;
   std::vector<bool> moves_statistics_;  // by layer of the range: a forward pass changes them
   std::unique_ptr<RangeExecutor> executor_;
+  LayerWatch* watch_ = nullptr;
 
   std::map<int64_t, LayerBuffers> parameters_;   // by version: snapshots
   std::vector<RecycledBuffers> spare_versions_;  // per layer

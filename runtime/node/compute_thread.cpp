@@ -8,6 +8,7 @@
 #include "runtime/base/file.h"
 #include "runtime/exec/cpu_probe.h"
 #include "runtime/exec/layer_timer.h"
+#include "runtime/node/measure_model.h"
 #include "runtime/pipeline/schedule.h"
 
 namespace ft {
@@ -18,6 +19,7 @@ constexpr TimeUs kProbeUs = 20 * kMillisecondUs;
 constexpr TimeUs kProbeUsMin = 2 * kMillisecondUs;
 // Who was stopped does not make up for it.
 constexpr TimeUs kLateUsMax = 20 * kMillisecondUs;
+constexpr int64_t kWatchEvery = 8;
 
 }  // namespace
 
@@ -118,9 +120,7 @@ void ComputeThread::run(const Task& task, TaskResult* result) {
       result->tensors = trainer_->backward(task.batch, task.micro, task.tensors);
       break;
     case TaskKind::kStep:
-      trainer_->step(
-          task.batch, task.mean_from,
-          {task.retain_oldest, std::set(task.retain_cuts.begin(), task.retain_cuts.end())});
+      step(task, result);
       break;
     case TaskKind::kEvaluate:
       result->status = evaluate(task, result);
@@ -199,9 +199,11 @@ Status ComputeThread::configure(const Task& task, TaskResult* result) {
   const StagePlace place{task.stage, task.assign.stages_size(), task.version};
   options.one_in_flight = in_flight_max(place) == 1;
   options.steps_by_layer = task.stage == 0;
-  options.defers_gradients = task.stage > 0 && !options_.memory_limited;
+  options.defers_gradients = task.stage > 0 && options_.memory_bytes == 0;
   FT_ASSIGN_OR_RETURN(
       trainer_, RangeTrainer::create(model_, {range.first(), range.last()}, options, pool_.get()));
+  watch_ =
+      std::make_unique<LayerWatch>(*model_, LayerRange{range.first(), range.last()}, pool_.get());
   FT_CHECK(static_cast<int>(task.snapshots.size()) == range.last() - range.first());
   FT_ASSIGN_OR_RETURN(const std::vector<LayerState> states, states_of(task, std::move(imported)));
   trainer_->load(task.version, states);
@@ -222,6 +224,15 @@ Status ComputeThread::configure(const Task& task, TaskResult* result) {
   return Status();
 }
 
+// Each layer's time is looked at every kWatchEvery batches: asking for it takes time as well.
+void ComputeThread::step(const Task& task, TaskResult* result) {
+  trainer_->step(task.batch, task.mean_from,
+                 {task.retain_oldest, std::set(task.retain_cuts.begin(), task.retain_cuts.end())});
+  const int64_t phase = task.batch % kWatchEvery;
+  if (phase == kWatchEvery - 1) result->layer_us = watch_->take();
+  trainer_->watch(phase == kWatchEvery - 2 ? watch_.get() : nullptr);
+}
+
 // --slowdown is not slept for after a layer: it counts as if it had been. Probes are short pieces,
 // so that they fit between other tasks.
 Status ComputeThread::measure(const Task& task, TaskResult* result) {
@@ -238,10 +249,11 @@ Status ComputeThread::measure(const Task& task, TaskResult* result) {
   FT_RETURN_IF_ERROR(use_model(task, &imported));
   result->layers = model_->layer_count();
   if (task.layer >= model_->layer_count()) return refused_error("no layer %d", task.layer);
-  FT_ASSIGN_OR_RETURN(
-      result->layer_us,
-      time_layer(model_, task.layer, trainer_options(task.assign.training()), pool_.get()));
-  result->layer_us *= slowdown;
+  const TrainerOptions options = trainer_options(task.assign.training());
+  const LayerRange range =
+      timed_together(*model_, task.layer, options, bytes_for_timing(options_.memory_bytes));
+  FT_ASSIGN_OR_RETURN(result->layer_us, time_layers(model_, range, options, pool_.get()));
+  for (double& us : result->layer_us) us *= slowdown;
   return Status();
 }
 

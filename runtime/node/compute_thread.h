@@ -18,7 +18,7 @@ struct ComputeOptions {
   Slowdown slowdown;          // after each task sleep (slowdown - 1) times its CPU time
   ConstBufferPtr model_file;  // null until central has sent it
   std::string model_path;     // where the file is when nobody keeps it in memory
-  bool memory_limited = false;
+  int64_t memory_bytes = 0;   // for all of us; 0: no limit
 };
 
 class ComputeThread {
@@ -41,6 +41,7 @@ class ComputeThread {
   Result<std::vector<LayerState>> states_of(const Task& task, std::unique_ptr<Model> imported);
   Status configure(const Task& task, TaskResult* result);
   Status measure(const Task& task, TaskResult* result);
+  void step(const Task& task, TaskResult* result);
   Status forward(const Task& task, TaskResult* result);
   Status evaluate(const Task& task, TaskResult* result);
 
@@ -51,6 +52,7 @@ class ComputeThread {
   std::shared_ptr<const Model> model_;  // without weights
   std::string imported_;                // the SHA-256 of model_'s file
   std::unique_ptr<RangeTrainer> trainer_;
+  std::unique_ptr<LayerWatch> watch_;  // of the trainer's range
   int64_t label_row_bytes_ = 8;
   TimeUs late_us_ = 0;  // the last task ended that much later than it should have
   std::thread thread_;  // last: it uses the others

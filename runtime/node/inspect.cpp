@@ -24,7 +24,8 @@ Status add_measured(const std::shared_ptr<const Model>& model, const Options& op
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   const int threads = options.threads > 0 ? options.threads : cores;
   FT_ASSIGN_OR_RETURN(const ModelSizes sizes, sizes_of(*model, trainer));
-  FT_ASSIGN_OR_RETURN(const ModelTimes times, measure_model(model, trainer, threads, Slowdown()));
+  FT_ASSIGN_OR_RETURN(const ModelTimes times,
+                      measure_model(model, trainer, threads, Slowdown(), options.memory_bytes));
   report->measured = true;
   for (size_t i = 0; i < report->layers.size(); ++i) {
     LayerReport& layer = report->layers[i];

@@ -1,5 +1,7 @@
 #include "runtime/node/measure_model.h"
 
+#include <algorithm>
+
 #include "partition/speed.h"
 #include "runtime/exec/cpu_probe.h"
 #include "runtime/exec/layer_timer.h"
@@ -10,6 +12,11 @@ namespace {
 constexpr TimeUs kProbeUs = 300 * kMillisecondUs;
 
 }  // namespace
+
+int64_t bytes_for_timing(int64_t memory_bytes) {
+  if (memory_bytes == 0) return kTimedTogetherBytes;
+  return std::min(kTimedTogetherBytes, memory_for_ranges(memory_bytes, 0) / 4);
+}
 
 Result<ModelSizes> sizes_of(const Model& model, const TrainerOptions& options) {
   ModelSizes sizes;
@@ -40,13 +47,17 @@ Result<ModelSizes> sizes_of(const Model& model, const TrainerOptions& options) {
 }
 
 Result<ModelTimes> measure_model(const std::shared_ptr<const Model>& model,
-                                 const TrainerOptions& options, int threads, Slowdown slowdown) {
+                                 const TrainerOptions& options, int threads, Slowdown slowdown,
+                                 int64_t memory_bytes) {
   ThreadPool pool(threads);
   ModelTimes times;
   const double slower = slowdown.factor();
-  for (int layer = 0; layer < model->layer_count(); ++layer) {
-    FT_ASSIGN_OR_RETURN(const double us, time_layer(model, layer, options, &pool));
-    times.layer_us.push_back(us * slower);
+  const int64_t bytes = bytes_for_timing(memory_bytes);
+  for (int first = 0; first < model->layer_count();) {
+    const LayerRange range = timed_together(*model, first, options, bytes);
+    FT_ASSIGN_OR_RETURN(const std::vector<double> each, time_layers(model, range, options, &pool));
+    for (const double us : each) times.layer_us.push_back(us * slower);
+    first = range.last;
   }
   const CpuProbe probe = probe_cpu(&pool, kProbeUs);
   times.cpu_share = cpu_share(probe.cpu_us, probe.wall_us);

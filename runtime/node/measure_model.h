@@ -26,9 +26,13 @@ struct ModelTimes {
   double work_per_us = 0;        // of the CPU, to compare later probes with
 };
 
-// Times every layer of the model here, with so many threads. A fraction of a second for the models
-// that boards train. Errors: those of time_layer.
+// Of a device that has `memory_bytes` for us (0: no limit), what timing layers may take.
+int64_t bytes_for_timing(int64_t memory_bytes);
+
+// Times every layer of the model here, with so many threads. A second or less for the models that
+// boards train. Errors: those of time_layers.
 Result<ModelTimes> measure_model(const std::shared_ptr<const Model>& model,
-                                 const TrainerOptions& options, int threads, Slowdown slowdown);
+                                 const TrainerOptions& options, int threads, Slowdown slowdown,
+                                 int64_t memory_bytes);
 
 }  // namespace ft

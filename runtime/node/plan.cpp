@@ -99,7 +99,8 @@ Status plan(const Options& options) {
   FT_ASSIGN_OR_RETURN(ModelSizes sizes, sizes_of(*model, trainer));
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   const int threads = options.threads > 0 ? options.threads : cores;
-  FT_ASSIGN_OR_RETURN(const ModelTimes times, measure_model(model, trainer, threads, Slowdown()));
+  FT_ASSIGN_OR_RETURN(const ModelTimes times,
+                      measure_model(model, trainer, threads, Slowdown(), options.memory_bytes));
 
   PlanRequest request;
   request.sync = options.sync;

@@ -10,6 +10,7 @@
 
 #include "kernels/gemm.h"
 #include "onnx_import/import.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 #include "runtime/exec/made_up_run.h"
 #include "runtime/node/commands.h"
@@ -129,16 +130,33 @@ void add(Share* sum, const Share& part) {
   sum->bytes += part.bytes;
 }
 
+// By the clock, of each node.
+struct NodeTimes : KernelWatch {
+  struct Times {
+    TimeUs forward_us = 0;
+    TimeUs backward_us = 0;
+  };
+  std::vector<Times> nodes;
+  TimeUs began = 0;
+
+  explicit NodeTimes(size_t count) : nodes(count) {}
+  void before() override { began = monotonic_now_us(); }
+  void after(int32_t node, bool backward) override {
+    Times& times = nodes[static_cast<size_t>(node)];
+    (backward ? times.backward_us : times.forward_us) += monotonic_now_us() - began;
+  }
+};
+
 Result<Profile> run_profile(const std::shared_ptr<const Model>& model,
                             const TrainerOptions& options, ThreadPool* pool) {
   FT_ASSIGN_OR_RETURN(const std::unique_ptr<MadeUpRun> run,
                       MadeUpRun::create(model, {0, model->layer_count()}, options, pool));
-  std::vector<NodeTimes> times(model->nodes.size());
+  NodeTimes times(model->nodes.size());
   Profile profile;
   TimeUs total_us = 0;
   TimeUs optimizer_us = 0;
   for (int step = -kWarmUpSteps; step < kStepsMax; ++step) {
-    if (step == 0) run->trainer().executor().profile(&times);
+    if (step == 0) run->trainer().executor().watch(&times);
     const TimeUs began = monotonic_now_us();
     FT_RETURN_IF_ERROR(run->forward());
     run->backward();
@@ -159,8 +177,8 @@ Result<Profile> run_profile(const std::shared_ptr<const Model>& model,
       const auto at = static_cast<size_t>(i);
       if (plans[at].is_view) continue;
       Share work = work_of(*model, model->nodes[at], plans[at].flops);
-      work.forward_us = static_cast<double>(times[at].forward_us) / profile.steps;
-      work.backward_us = static_cast<double>(times[at].backward_us) / profile.steps;
+      work.forward_us = static_cast<double>(times.nodes[at].forward_us) / profile.steps;
+      work.backward_us = static_cast<double>(times.nodes[at].backward_us) / profile.steps;
       profile.kernels_us += work.total_us();
       add(&profile.kinds[kind_of(*model, model->nodes[at])], work);
       add(&sum, work);

@@ -143,8 +143,9 @@ Status measure_central(const Options& options, const TrainingJob& job, int threa
   central->memory_bytes = options.memory_bytes;
   const bool equal = options.role == Role::kLocal && options.slowdowns.empty();
   if (fixed || equal || central->workers == 0) return Status();
-  FT_ASSIGN_OR_RETURN(const ModelTimes times,
-                      measure_model(job.model, trainer, threads, slowdown_of(options, 0)));
+  FT_ASSIGN_OR_RETURN(
+      const ModelTimes times,
+      measure_model(job.model, trainer, threads, slowdown_of(options, 0), options.memory_bytes));
   central->layer_costs = times.layer_us;
   if (options.partition != "dynamic") return Status();
   central->partition = Partition::kDynamic;
@@ -352,7 +353,7 @@ Status train_central(Options options) {
   reactor.remember(resumed.progress);
   reactor.add_stage(own,
                     ComputeOptions{threads, slowdown_of(options, 0), job.model_file,
-                                   directory->file("model.onnx"), options.memory_bytes > 0},
+                                   directory->file("model.onnx"), options.memory_bytes},
                     "");
   if (options.resume && !found) {
     log_info("no run in %s: going on with the one that the stages hold", options.run_dir.c_str());
@@ -389,7 +390,7 @@ Status train_stage(Options options) {
   const PeerId self = random_u64() | 1;
   FT_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, make_transport(&options, self));
   const int threads = thread_count(options, 1);
-  ComputeOptions compute{threads, slowdown_of(options, 0), nullptr, "", options.memory_bytes > 0};
+  ComputeOptions compute{threads, slowdown_of(options, 0), nullptr, "", options.memory_bytes};
   StageOptions stage = stage_options(options, self, threads);
   if (!options.model.empty()) {
     FT_ASSIGN_OR_RETURN(compute.model_file, read_file(options.model));

@@ -282,6 +282,10 @@ void Central::note_speed(Device* device, PeerId peer, const net::Progress& progr
                 micro_count(options_.training);
   batch.load = static_cast<double>(busy) / static_cast<double>(passed);
   device->speed.add(batch);
+  if (progress.layer_us_size() == place->range.count()) {
+    device->mix.add({progress.layer_us().begin(), progress.layer_us().end()});
+    device->mix.divide(&device->layer_us[static_cast<size_t>(place->range.first)]);
+  }
   note_shift(device->speed.take_shift());
 }
 

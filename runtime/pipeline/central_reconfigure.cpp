@@ -410,6 +410,7 @@ void Central::resume() {
     device.snapshot_us = 0;
     device.measuring = false;
     device.speed.work_changed();
+    device.mix.forget();
   }
   cut_interval_.begin(now_, options_.training.replicate_every());
   // The cut that training resumes from may still have to be evaluated.

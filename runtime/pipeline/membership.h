@@ -10,6 +10,7 @@
 
 #include "net/bulk.h"
 #include "net/message.pb.h"
+#include "partition/layer_mix.h"
 #include "partition/speed.h"
 #include "runtime/base/clock.h"
 
@@ -40,6 +41,7 @@ struct Device {
   TimeUs snapshot_us = 0;
   // For planning, see net::Measured
   std::vector<double> layer_us;  // empty: not measured
+  LayerMix mix;                  // of its range
   Speed speed;
   bool measuring = false;         // asked, in this term
   TimeUs measure_again_at = 0;    // not before

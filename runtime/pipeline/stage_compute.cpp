@@ -305,6 +305,7 @@ void Stage::on_step(const TaskResult& result) {
   progress->set_snapshot_us(snapshot_us_);
   progress->set_train_cpu_us(train_cpu_us_);
   progress->set_cpu_us(std::max<TimeUs>(result.process_cpu_us - measure_cpu_us_, 0));
+  for (const double us : result.layer_us) progress->add_layer_us(static_cast<float>(us));
   send(central_, std::move(message));
   if (cut_every_ > 0 && version_ >= cut_from_) {
     assign_.mutable_training()->set_replicate_every(cut_every_);

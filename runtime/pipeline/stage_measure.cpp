@@ -45,7 +45,7 @@ void Stage::on_measured(const TaskResult& result) {
   if (result.layer != kNoLayer) {
     options_.hello.set_model_sha256(measure_.model_sha256());
     layers_known_ = result.layers;
-    layers_us_.push_back(result.layer_us);
+    layers_us_.insert(layers_us_.end(), result.layer_us.begin(), result.layer_us.end());
     return;
   }
   probe_.work += result.work;

@@ -26,7 +26,7 @@ enum class TaskKind : uint8_t {
   kStep,       // make version `batch`
   kEvaluate,   // tensors: inputs; `version` is the cut, `batch` the evaluation batch
   kSnapshot,   // layer's state of `version`
-  kMeasure,    // how long `layer` takes on made-up data, or for kNoLayer what the CPU gets done
+  kMeasure,    // how long layers from `layer` on take on made-up data; kNoLayer: what the CPU does
 };
 
 constexpr int32_t kNoLayer = -1;
@@ -66,9 +66,10 @@ struct TaskResult {
   // CPU time for each compute thread: of this task, and of the whole process so far.
   TimeUs task_cpu_us = 0;
   TimeUs process_cpu_us = 0;
-  // kMeasure: of the layer (runtime/exec/layer_timer.h), and how many layers the model has; or what
-  // was done in which time (runtime/exec/cpu_probe.h).
-  double layer_us = 0;
+  // kMeasure: of layers from `layer` on (runtime/exec/layer_timer.h), and how many layers the model
+  // has; or what was done in which time (runtime/exec/cpu_probe.h). kStep: of the range's layers in
+  // this batch, now and then (runtime/exec/layer_watch.h).
+  std::vector<double> layer_us;
   int32_t layers = 0;
   double work = 0;
   double cpu_us = 0;

@@ -270,7 +270,7 @@ void Process::start_task(Task task) {
     tasks_.ended();
     TaskResult result = executor_.run(task);
     result.busy_us = takes;
-    result.layer_us = slowness_ * layer_us(all_.spec);
+    if (task.kind == TaskKind::kMeasure) result.layer_us = {slowness_ * layer_us(all_.spec)};
     result.work = static_cast<double>(takes) / slowness_;
     result.cpu_us = result.wall_us = static_cast<double>(takes);
     if (task.kind == TaskKind::kStep) all_.moment(Moment::kBatch, task.batch);
