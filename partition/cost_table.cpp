@@ -30,11 +30,12 @@ CostTable::CostTable(const PlanRequest& request)
       before[i + 1] = before[i] + device.layer_us[i];
       fastest[i] = std::min(fastest[i], device.layer_us[i]);
     }
+    const double messages_us = device.byte_us * static_cast<double>(request.messages_bytes);
     begin_us_.push_back(before);
     end_us_.push_back(before);
     for (size_t i = 0; i < fastest.size(); ++i) {
       const double crossing = device.byte_us * static_cast<double>(request.cuts[i].bytes());
-      begin_us_.back()[i] -= crossing;
+      begin_us_.back()[i] -= crossing + messages_us;
       end_us_.back()[i] += crossing;
     }
     before_.push_back(std::move(before));

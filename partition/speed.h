@@ -29,7 +29,7 @@ struct BatchTimes {
   double wall_us = 1;      // of its tasks
   double cpu_us = 0;       // of its tasks, for each thread
   double besides_us = 0;   // CPU time that the process took besides, for transport above all
-  double bytes = 1;        // what it sent and received at its cuts
+  double bytes = 1;        // what it sent and received at its cuts, and planner.h's kMessagesBytes
   double load = 1;         // part of the time that it was busy, 0 .. 1
 };
 
@@ -45,7 +45,7 @@ class Speed {
   void work_changed();
 
   double times() const { return times_; }
-  // What a byte at its cuts costs an elastic device.
+  // What a byte at its cuts costs an elastic device, in the sense of planner.h.
   double byte_us() const { return elastic_ ? byte_us_ * level_ : 0; }
   // Seems faster than believed: to be measured again.
   bool looks_faster() const;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-
 namespace ft {
 
 LayerWatch::LayerWatch(const Model& model, LayerRange range, const ThreadPool* pool)

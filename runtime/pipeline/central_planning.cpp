@@ -278,8 +278,8 @@ void Central::note_speed(Device* device, PeerId peer, const net::Progress& progr
   batch.wall_us = static_cast<double>(trained) / each;
   batch.cpu_us = static_cast<double>(trained_cpu) / each;
   batch.besides_us = static_cast<double>(std::max<TimeUs>(besides, 0)) / each;
-  batch.bytes = static_cast<double>(bytes_at_cuts(options_.cut_sizes, place->range)) *
-                micro_count(options_.training);
+  const int64_t bytes = bytes_at_cuts(options_.cut_sizes, place->range) + kMessagesBytes;
+  batch.bytes = static_cast<double>(bytes) * micro_count(options_.training);
   batch.load = static_cast<double>(busy) / static_cast<double>(passed);
   device->speed.add(batch);
   if (progress.layer_us_size() == place->range.count()) {

@@ -136,6 +136,7 @@ PlanRequest random_request(uint64_t seed, const CaseSize& size) {
       device.layer_us.push_back(slowness * (alike ? 100 : draw.between(10, 200)));
     }
   }
+  request.messages_bytes = draw.once_in(2) ? 0 : 200;
   if (draw.once_in(3)) {
     for (DeviceCost& device : request.devices) {
       if (!draw.once_in(3)) device.byte_us = draw.between(0, 0.4);
@@ -210,7 +211,8 @@ double cost_by_definition(const PlanRequest& request, const std::vector<int>& de
     greatest = std::max(there, here);
   }
   for (size_t s = 0; s < stages; ++s) {
-    int64_t crossing = request.cuts[static_cast<size_t>(ranges[s].first)].bytes();
+    int64_t crossing =
+        request.messages_bytes + request.cuts[static_cast<size_t>(ranges[s].first)].bytes();
     if (s + 1 < stages) crossing += request.cuts[static_cast<size_t>(ranges[s].last)].bytes();
     c[s] = request.devices[static_cast<size_t>(devices[s])].byte_us * static_cast<double>(crossing);
     for (int i = ranges[s].first; i < ranges[s].last; ++i) {
