@@ -14,7 +14,8 @@ constexpr size_t kSamplesMin = 16;
 // So many samples in a row that are that far off are a change, not noise: older ones are forgotten.
 constexpr size_t kRun = 4;
 constexpr double kOff = 1.5;
-constexpr double kLoaded = 0.8;
+// Busy all the time, so that its pauses show: with less to do it works off what it has saved.
+constexpr double kLoaded = 0.95;
 constexpr double kFaster = 0.85;
 constexpr double kUnexplained = 1.25;
 constexpr double kShift = 1.25;

@@ -67,10 +67,10 @@ TEST_CASE("speed: an elastic device that has little to do is not believed to be 
   add(&speed, 20, batch(0.3, 0.1, 0.1));
   CHECK(speed.times() == doctest::Approx(1.0));
   CHECK(speed.looks_faster());
-  add(&speed, 32, batch(0.5, 0.95, 0.1));  // busy all the time: that counts
+  add(&speed, 32, batch(0.5, 0.98, 0.1));  // busy all the time: that counts
   CHECK(speed.times() == doctest::Approx(0.5));
   CHECK(!speed.looks_faster());
-  add(&speed, 32, batch(0.75, 0.95, 0.1, 0.05));  // its transport takes a third of it
+  add(&speed, 32, batch(0.75, 0.98, 0.1, 0.05));  // its transport takes a third of it
   CHECK(speed.times() == doctest::Approx(0.5));
 }
 
