@@ -23,12 +23,12 @@ static_assert(kGemmTileColumns % kGemmStripColumns == 0 && kGemmTileRows == kRow
 
 FT_INLINE void gemm_strip(GemmTile tile, const float* a, const float* b, float* c) {
   Vec sums[kGemmTileRows][kGemmStripVectors] = {};
-  const auto steps = static_cast<intptr_t>(tile.depth);
-  for (intptr_t depth = 0; depth < steps; ++depth) {
+  const float* const end = a + tile.depth * kGemmTileRows;
+  while (a != end) {
+    const float* line = b;
     Vec right[kGemmStripVectors];
-    for (int v = 0; v < kGemmStripVectors; ++v) right[v] = Wide::load(b + v * kLanes);
+    for (int v = 0; v < kGemmStripVectors; ++v) right[v] = load_next(line);
     multiply_add_rows(a, right, sums);
-    a += kGemmTileRows;
     b += kGemmTileColumns;
   }
   for (int row = 0; row < kGemmTileRows; ++row) {

@@ -26,23 +26,25 @@ FT_INLINE void shifted_strip(const ShiftedProduct& product, const float* w, cons
       for (int v = 0; v < kShiftedVectors; ++v) sums[row][v] = Wide::all_at(product.bias + row);
     }
   }
-  // As wide as a pointer: 64 bits cost 32-bit cores two instructions a turn.
+  forget_origin(x);
+  // As wide as a pointer: 64 bits cost 32-bit cores two instructions a turn. What counts up to 0
+  // needs no comparison.
   const auto depth = static_cast<intptr_t>(product.depth);
-  for (intptr_t k = 0; k < depth; ++k) {
-    const float* const source = x + product.shifts[k];
+  const int64_t* const shifts_end = product.shifts + depth;
+  for (intptr_t k = -depth; k < 0; ++k) {
+    const float* source = x + static_cast<intptr_t>(shifts_end[k]);
     Vec right[kShiftedVectors];
-    for (int v = 0; v < kShiftedVectors; ++v) right[v] = Wide::load(source + v * kLanes);
+    for (int v = 0; v < kShiftedVectors; ++v) right[v] = load_next(source);
     if constexpr (rows == kRowsAtOnce) {
       multiply_add_rows(w, right, sums);
     } else {
       for (int row = 0; row < rows; ++row) {
-        const Vec left = Wide::all_at(w + row);
+        const Vec left = all_at_next(w);
         for (int v = 0; v < kShiftedVectors; ++v) {
           sums[row][v] = Wide::fma(left, right[v], sums[row][v]);
         }
       }
     }
-    w += rows;
   }
   for (int row = 0; row < rows; ++row) {
     for (int v = 0; v < kShiftedVectors; ++v) {
@@ -75,67 +77,51 @@ void shifted_product(const ShiftedProduct* product, const float* w, const float*
   }
 }
 
-// `depth` taps from shifts[first] on.
+// The loops around the hot one are unrolled by request: GCC would do so by itself only after it has
+// decided which arrays live in registers, and `totals` would stay in memory.
 template <int rows, int depth>
-void shifted_block(const ShiftedSums& shape, int first, const float* a, const float* x,
-                   float* sums) {
+void shifted_block(const ShiftedSums& shape, const float* a, const float* x, float* sums) {
   Vec totals[rows][depth] = {};
+  const float* line[rows];
   const float* source[depth];
-  for (int k = 0; k < depth; ++k) source[k] = x + shape.shifts[first + k];
-  const auto columns = static_cast<intptr_t>(shape.columns);
-  for (intptr_t i = 0; i < columns; i += kLanes) {
+#pragma GCC unroll 4
+  for (int row = 0; row < rows; ++row) line[row] = a + row * shape.a_step;
+#pragma GCC unroll 4
+  for (int k = 0; k < depth; ++k) source[k] = x + shape.shifts[k];
+  for (auto i = -static_cast<intptr_t>(shape.columns); i < 0; i += kLanes) {
     Vec left[rows];
-    for (int row = 0; row < rows; ++row) left[row] = Wide::load(a + row * shape.a_step + i);
+    for (int row = 0; row < rows; ++row) left[row] = load_next(line[row]);
     for (int k = 0; k < depth; ++k) {
-      const Vec right = Wide::load(source[k] + i);
+      const Vec right = load_next(source[k]);
+#pragma GCC unroll 4
       for (int row = 0; row < rows; ++row) {
         totals[row][k] = Wide::fma(left[row], right, totals[row][k]);
       }
     }
   }
+#pragma GCC unroll 4
   for (int row = 0; row < rows; ++row) {
-    for (int k = 0; k < depth; ++k) {
-      sums[row * shape.depth + first + k] = sum_of_lanes(totals[row][k]);
-    }
+    for (int k = 0; k < depth; ++k) sums[row * depth + k] = sum_of_lanes(totals[row][k]);
   }
 }
 
-// 12 sums, three rows and what a tap sees would be all registers of 32-bit ARM, and GCC spills.
-#if defined(__arm__)
-constexpr int64_t kShiftedSumStrip = 2;
-#else
-constexpr int64_t kShiftedSumStrip = kShiftedSumDepth;
-#endif
-
-template <int rows>
-void shifted_sums_of(const ShiftedSums& shape, const float* a, const float* x, float* sums) {
-  for (int first = 0; first < shape.depth; first += kShiftedSumStrip) {
-    const int64_t left = shape.depth - first;
-    switch (left < kShiftedSumStrip ? left : kShiftedSumStrip) {
-      case 1:
-        shifted_block<rows, 1>(shape, first, a, x, sums);
-        break;
-      case 2:
-        shifted_block<rows, 2>(shape, first, a, x, sums);
-        break;
-      case 3:
-        shifted_block<rows, 3>(shape, first, a, x, sums);
-        break;
-      default:
-        shifted_block<rows, kShiftedSumStrip>(shape, first, a, x, sums);
-        break;
-    }
+template <int rows, int depth>
+FT_INLINE void shifted_sums_of(const ShiftedSums& shape, const float* a, const float* x,
+                               float* sums) {
+  if constexpr (depth > 1) {
+    if (shape.depth < depth) return shifted_sums_of<rows, depth - 1>(shape, a, x, sums);
   }
+  shifted_block<rows, depth>(shape, a, x, sums);
 }
 
 void shifted_sums(const ShiftedSums* shape, const float* a, const float* x, float* sums) {
   switch (shape->rows) {
     case 1:
-      return shifted_sums_of<1>(*shape, a, x, sums);
+      return shifted_sums_of<1, kShiftedSumDepth>(*shape, a, x, sums);
     case 2:
-      return shifted_sums_of<2>(*shape, a, x, sums);
+      return shifted_sums_of<2, kShiftedSumDepth>(*shape, a, x, sums);
     default:
-      return shifted_sums_of<3>(*shape, a, x, sums);
+      return shifted_sums_of<3, kShiftedSumDepth>(*shape, a, x, sums);
   }
 }
 

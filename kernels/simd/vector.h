@@ -73,17 +73,47 @@ struct LanesOf {
 using Wide = LanesOf<kLanes>;
 using Single = LanesOf<1>;
 
-// sums[row] += w[row] * right for six rows. 32-bit ARM multiplies by an element of a register,
-// though only without fusing: half the instructions.
+// From here on GCC does not know that p is another pointer plus an offset, and adds no offset anew
+// in the loop that follows.
+FT_INLINE void forget_origin(const float*& p) { asm("" : "+r"(p)); }
+
+// 32-bit ARM loads vectors from no sum of a pointer and an offset, but moves the pointer on in the
+// same instruction, which GCC uses where that is the only way to the next address.
+#if defined(__arm__)
+constexpr bool kMovesPointers = true;
+#else
+constexpr bool kMovesPointers = false;
+#endif
+
+// The vector at p, and p moves on to the next.
+FT_INLINE Vec load_next(const float*& p) {
+  const Vec v = Wide::load(p);
+  p += kLanes;
+  if constexpr (kMovesPointers) forget_origin(p);
+  return v;
+}
+
+// *p in every lane, and p moves on by one.
+FT_INLINE Vec all_at_next(const float*& p) {
+  const Vec v = Wide::all_at(p);
+  ++p;
+  if constexpr (kMovesPointers) forget_origin(p);
+  return v;
+}
+
+// sums[row] += w[row] * right for six rows, and w moves on by as many. 32-bit ARM multiplies by an
+// element of a register, though only without fusing: half the instructions.
 constexpr int kRowsAtOnce = 6;
 template <int vectors>
-FT_INLINE void multiply_add_rows(const float* w, const Vec (&right)[vectors],
+FT_INLINE void multiply_add_rows(const float*& w, const Vec (&right)[vectors],
                                  Vec (&sums)[kRowsAtOnce][vectors]) {
 #if defined(__arm__) && defined(__ARM_NEON) && FT_SIMD_LANES == 4
-  const float32x4_t low = vld1q_f32(w);
+  const float32x4_t low = load_next(w);
   const float32x2_t rows01 = vget_low_f32(low);
   const float32x2_t rows23 = vget_high_f32(low);
-  const float32x2_t rows45 = vld1_f32(w + 4);
+  const float32x2_t rows45 = vld1_f32(w);
+  w += 2;
+  forget_origin(w);
   for (int v = 0; v < vectors; ++v) {
     sums[0][v] = vmlaq_lane_f32(sums[0][v], right[v], rows01, 0);
     sums[1][v] = vmlaq_lane_f32(sums[1][v], right[v], rows01, 1);
@@ -97,6 +127,7 @@ FT_INLINE void multiply_add_rows(const float* w, const Vec (&right)[vectors],
     const Vec left = Wide::all_at(w + row);
     for (int v = 0; v < vectors; ++v) sums[row][v] = Wide::fma(left, right[v], sums[row][v]);
   }
+  w += kRowsAtOnce;
 #endif
 }
 
@@ -131,12 +162,19 @@ FT_INLINE void for_elements(int64_t n, Body body) {
 
 // Pairwise, so the order is the same as for a tree of any width.
 FT_INLINE float sum_of_lanes(Vec v) {
+#if defined(__ARM_NEON) && FT_SIMD_LANES == 4
+  // An element that is read by itself would keep the vector in the lower half of the registers, and
+  // its array, indexed in a loop, in memory.
+  const float32x2_t half = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+  return vget_lane_f32(vpadd_f32(half, half), 0);
+#else
   float lane[kLanes];
   for (int64_t i = 0; i < kLanes; ++i) lane[i] = v[i];
   for (int64_t half = kLanes / 2; half > 0; half /= 2) {
     for (int64_t i = 0; i < half; ++i) lane[i] += lane[i + half];
   }
   return lane[0];
+#endif
 }
 
 // Sum over i of body(lanes, i, accumulator so far), in four vectors to hide the latency of an add.
