@@ -18,12 +18,38 @@ constexpr int64_t kPackedRows = 16 * kGemmTileRows;
 constexpr int64_t kPackedColumns = 16 * kGemmTileColumns;
 
 // An operand seen along its tiles: element (lane, depth) is at lane * lane_step + depth *
-// depth_step.
+// depth_step, one of which is 1.
 struct Operand {
   const float* data;
   int64_t lane_step;
   int64_t depth_step;
 };
+
+// Lanes that are lines are turned in squares, so that what moves pointers serves 16 elements.
+constexpr int64_t kSquare = 4;
+
+// out[depth][width] = `count` lanes that are `step` apart.
+void pack_lines(const float* source, int64_t step, int64_t count, int64_t depth, int64_t width,
+                float* out) {
+  int64_t lane = 0;
+  for (; lane + kSquare <= count; lane += kSquare) {
+    const float* line[kSquare];
+    for (int64_t i = 0; i < kSquare; ++i) line[i] = source + (lane + i) * step;
+    float* target = out + lane;
+    int64_t k = 0;
+    for (; k + kSquare <= depth; k += kSquare, target += kSquare * width) {
+      for (int64_t i = 0; i < kSquare; ++i) {
+        for (int64_t j = 0; j < kSquare; ++j) target[j * width + i] = line[i][k + j];
+      }
+    }
+    for (; k < depth; ++k, target += width) {
+      for (int64_t i = 0; i < kSquare; ++i) target[i] = line[i][k];
+    }
+  }
+  for (; lane < count; ++lane) {
+    for (int64_t k = 0; k < depth; ++k) out[k * width + lane] = source[lane * step + k];
+  }
+}
 
 // Slivers of `width` lanes, each [depth][width]; the last one is filled up with zeros.
 void pack(const Operand& from, int64_t lanes, int64_t depth, int64_t width, float* out) {
@@ -35,11 +61,8 @@ void pack(const Operand& from, int64_t lanes, int64_t depth, int64_t width, floa
       for (int64_t k = 0; k < depth; ++k) {
         std::copy_n(source + k * from.depth_step, count, out + k * width);
       }
-      continue;
-    }
-    for (int64_t lane = 0; lane < count; ++lane) {
-      const float* const line = source + lane * from.lane_step;
-      for (int64_t k = 0; k < depth; ++k) out[k * width + lane] = line[k * from.depth_step];
+    } else {
+      pack_lines(source, from.lane_step, count, depth, width, out);
     }
   }
 }
