@@ -33,50 +33,57 @@ void for_runs(const Window& w, const ColumnTile& tile, const Function& fn) {
   }
 }
 
-// The part [first, last) of a run that lies inside the input's width for one window column.
+// A part [first, last).
 struct Inside {
   int64_t first, last;
 };
 
-Inside inside_width(const Window& w, const Run& run, int64_t kernel_column) {
-  // input_column(output_column + i) = base + i * stride must be in [0, input_width).
-  const int64_t base = w.input_column(run.output_column, kernel_column);
+// The output columns whose input column, for one window column, is not padding. Once for all runs:
+// 32-bit cores divide 64 bits in some hundred instructions.
+Inside inside_width(const Window& w, int64_t kernel_column) {
+  // input_column(output_column) = base + output_column * stride must be in [0, input_width).
+  const int64_t base = w.input_column(0, kernel_column);
   const int64_t first = base >= 0 ? 0 : ceil_div(-base, w.stride_width);
   const int64_t room = w.input_width - base;
-  const int64_t last = room <= 0 ? 0 : ceil_div(room, w.stride_width);
-  return {std::min(first, run.count), std::clamp(last, std::min(first, run.count), run.count)};
+  return {first, room <= 0 ? 0 : ceil_div(room, w.stride_width)};
+}
+
+// What of a run lies in these output columns.
+Inside inside_run(const Run& run, const Inside& columns) {
+  const int64_t first = std::clamp<int64_t>(columns.first - run.output_column, 0, run.count);
+  return {first, std::clamp(columns.last - run.output_column, first, run.count)};
 }
 
 void gather_run(const Window& w, const Run& run, const float* image, int64_t kernel_row,
-                int64_t kernel_column, float* out) {
+                int64_t kernel_column, const Inside& columns, float* out) {
   const int64_t input_row = w.input_row(run.output_row, kernel_row);
   if (input_row < 0 || input_row >= w.input_height) {
     std::fill(out, out + run.count, 0.0F);
     return;
   }
-  const Inside in = inside_width(w, run, kernel_column);
+  const Inside inside = inside_run(run, columns);
   const float* source =
       image + input_row * w.input_width + w.input_column(run.output_column, kernel_column);
-  for (int64_t i = 0; i < in.first; ++i) out[i] = 0.0F;
+  for (int64_t i = 0; i < inside.first; ++i) out[i] = 0.0F;
   if (w.stride_width == 1) {
-    for (int64_t i = in.first; i < in.last; ++i) out[i] = source[i];
+    for (int64_t i = inside.first; i < inside.last; ++i) out[i] = source[i];
   } else {
-    for (int64_t i = in.first; i < in.last; ++i) out[i] = source[i * w.stride_width];
+    for (int64_t i = inside.first; i < inside.last; ++i) out[i] = source[i * w.stride_width];
   }
-  for (int64_t i = in.last; i < run.count; ++i) out[i] = 0.0F;
+  for (int64_t i = inside.last; i < run.count; ++i) out[i] = 0.0F;
 }
 
-void scatter_run(const Window& w, const Run& run, const float* columns, int64_t kernel_row,
-                 int64_t kernel_column, float* image) {
+void scatter_run(const Window& w, const Run& run, const float* in, int64_t kernel_row,
+                 int64_t kernel_column, const Inside& columns, float* image) {
   const int64_t input_row = w.input_row(run.output_row, kernel_row);
   if (input_row < 0 || input_row >= w.input_height) return;
-  const Inside in = inside_width(w, run, kernel_column);
+  const Inside inside = inside_run(run, columns);
   float* target =
       image + input_row * w.input_width + w.input_column(run.output_column, kernel_column);
   if (w.stride_width == 1) {
-    for (int64_t i = in.first; i < in.last; ++i) target[i] += columns[i];
+    for (int64_t i = inside.first; i < inside.last; ++i) target[i] += in[i];
   } else {
-    for (int64_t i = in.first; i < in.last; ++i) target[i * w.stride_width] += columns[i];
+    for (int64_t i = inside.first; i < inside.last; ++i) target[i * w.stride_width] += in[i];
   }
 }
 
@@ -123,11 +130,12 @@ ColumnMasks::ColumnMasks(const ConvShape& shape, int64_t position_first, int64_t
   if (elements(shape, positions) == 0) return;
   storage_ = storage;
   for_rows(w, 1, [&](int64_t tap, int64_t, int64_t ky, int64_t kx) {
+    const Inside columns = inside_width(w, kx);
     for_runs(w, {1, position_first, positions}, [&](const Run& run) {
       uint32_t* out = storage + tap * positions + run.offset;
       const int64_t input_row = w.input_row(run.output_row, ky);
       const bool row_inside = input_row >= 0 && input_row < w.input_height;
-      const Inside in = row_inside ? inside_width(w, run, kx) : Inside{0, 0};
+      const Inside in = row_inside ? inside_run(run, columns) : Inside{0, 0};
       for (int64_t i = 0; i < run.count; ++i) out[i] = i >= in.first && i < in.last ? ~0U : 0U;
     });
   });
@@ -150,8 +158,9 @@ void gather_columns(const ConvShape& shape, const ColumnTile& tile, const Column
       std::fill(out + in.last, out + tile.position_count, 0.0F);
       return;
     }
+    const Inside inside = inside_width(w, kx);
     for_runs(w, tile, [&](const Run& run) {
-      gather_run(w, run, plane + run.image * w.input_plane(), ky, kx, out + run.offset);
+      gather_run(w, run, plane + run.image * w.input_plane(), ky, kx, inside, out + run.offset);
     });
   });
 }
@@ -171,8 +180,9 @@ void scatter_columns(const ConvShape& shape, const ColumnTile& tile, const Colum
       }
       return;
     }
+    const Inside inside = inside_width(w, kx);
     for_runs(w, tile, [&](const Run& run) {
-      scatter_run(w, run, in + run.offset, ky, kx, plane + run.image * w.input_plane());
+      scatter_run(w, run, in + run.offset, ky, kx, inside, plane + run.image * w.input_plane());
     });
   });
 }
