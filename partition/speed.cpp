@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 #include <vector>
 
 namespace ft {
@@ -19,6 +20,7 @@ constexpr double kLoaded = 0.95;
 constexpr double kFaster = 0.85;
 constexpr double kUnexplained = 1.25;
 constexpr double kShift = 1.25;
+constexpr double kErrorUnknown = 0.05;
 constexpr double kShareMin = 1e-3;
 constexpr double kTimesMin = 1e-6;
 
@@ -33,6 +35,7 @@ void Speed::measured(double share) {
 void Speed::measured_again(double times, double share) {
   work_changed();
   new_work_ = false;
+  scatter_ = 0;
   times_ = level_ = std::max(times, kTimesMin);
   elastic_ = share > 0 && share < kElasticShare;
 }
@@ -71,6 +74,7 @@ bool Speed::tells() const { return changed_ || samples_.size() >= kSamplesMin; }
 
 void Speed::estimate() {
   times_ = std::max(mean(&Sample::wall), kTimesMin);
+  scatter_ = scatter(elastic_ ? &Sample::cpu : &Sample::wall);
   byte_us_ = mean(&Sample::byte_us);
   const double taken = mean(&Sample::cpu) + mean(&Sample::besides);
   if (!elastic_ || taken <= 0) return;
@@ -81,13 +85,30 @@ void Speed::estimate() {
 }
 
 // Without the least and the greatest: one outlier changes nothing.
+std::vector<double> Speed::sorted(double Sample::*what) const {
+  std::vector<double> values;
+  for (const Sample& sample : samples_) values.push_back(sample.*what);
+  std::sort(values.begin(), values.end());
+  return {values.begin() + 1, values.end() - 1};
+}
+
 double Speed::mean(double Sample::*what) const {
-  std::vector<double> sorted;
-  for (const Sample& sample : samples_) sorted.push_back(sample.*what);
-  std::sort(sorted.begin(), sorted.end());
-  double sum = 0;
-  for (size_t i = 1; i + 1 < sorted.size(); ++i) sum += sorted[i];
-  return sum / static_cast<double>(sorted.size() - 2);
+  const std::vector<double> values = sorted(what);
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+// Relative standard deviation.
+double Speed::scatter(double Sample::*what) const {
+  const std::vector<double> values = sorted(what);
+  const double middle = mean(what);
+  double squares = 0;
+  for (const double value : values) squares += (value - middle) * (value - middle);
+  return middle > 0 ? std::sqrt(squares / static_cast<double>(values.size())) / middle : 0;
+}
+
+double Speed::error() const {
+  if (!tells()) return kErrorUnknown;
+  return scatter_ / std::sqrt(static_cast<double>(samples_.size()));
 }
 
 bool Speed::looks_faster() const {

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <vector>
 
 namespace ft {
 
@@ -45,6 +46,11 @@ class Speed {
   void work_changed();
 
   double times() const { return times_; }
+  // What to plan with: in a pipeline others wait when a batch is late, and gain little when the
+  // next is early, so that half of what batches scatter (their standard deviation) comes on top.
+  double paced_times() const { return times_ * (1 + scatter_ / 2); }
+  // How far off times() may be, relative: the standard error of the mean that it is.
+  double error() const;
   // What a byte at its cuts costs an elastic device, in the sense of planner.h.
   double byte_us() const { return elastic_ ? byte_us_ * level_ : 0; }
   // Seems faster than believed: to be measured again.
@@ -63,13 +69,16 @@ class Speed {
     double load = 1;
   };
   bool tells() const;
+  std::vector<double> sorted(double Sample::*what) const;
   double mean(double Sample::*what) const;
+  double scatter(double Sample::*what) const;
   void estimate();
 
   std::deque<Sample> samples_;
   bool changed_ = false;   // the last few are far off
   bool new_work_ = false;  // and nothing was estimated since
   double times_ = 1;
+  double scatter_ = 0;  // relative
   double byte_us_ = 0;
   double told_ = 1;   // at the last shift
   double share_ = 1;  // when it was measured first

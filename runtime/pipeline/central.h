@@ -48,9 +48,15 @@ enum class Partition : uint8_t { kEven, kFixed, kDynamic };
 // When a better plan is worth a move.
 struct RepartitionLimits {
   TimeUs every_us = 2 * kSecondUs;  // a plan is looked for that often, or when a speed has shifted
-  // What it must promise, relative; twice as much after each one in the last minute: noise promises
-  // little, a device that has really changed promises much.
-  double gain_min = 0.03;
+  // What it must promise, relative: more than `errors` times what a stage's speed is uncertain by,
+  // and at least gain_min, twice as much after each one in the last minute. Noise promises little,
+  // a device that has really changed promises much.
+  double gain_min = 0.02;
+  double errors = 3;
+  // A greater one is taken at once. A smaller one must have been there for `looks` in a row: what
+  // else runs on a device comes and goes.
+  double gain_at_once = 0.1;
+  int looks = 3;
   double pays = 2;  // and it must save that many times what the move costs
   // The pipeline fills and caches warm up: the first batches of a term say nothing about speed.
   int64_t first_batches = 5;
@@ -289,6 +295,7 @@ class Central {
   std::map<PeerId, int64_t> room_;  // bytes that the plan leaves free, where that is limited
   double gain_wanted_ = 0;          // what a new plan must promise: more after each
   TimeUs calm_at_ = 0;              // half as much from then on
+  int looks_paid_ = 0;              // at which a new plan promised it, in a row
   TimeUs jump_again_at_ = 0;
   TimeUs last_move_us_ = 0;      // the last time that layers moved
   int64_t prediction_from_ = 0;  // batch from which on a prediction is compared; 0: was told

@@ -135,7 +135,7 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
     DeviceCost cost;
     cost.name = device.hello.name();
     cost.layer_us = device.layer_us;
-    for (double& us : cost.layer_us) us *= device.speed.times();
+    for (double& us : cost.layer_us) us *= device.speed.paced_times();
     cost.byte_us = device.speed.byte_us();
     if (device.hello.memory_bytes() > 0) {
       cost.memory_bytes = memory_for_ranges(device.hello.memory_bytes(), model_bytes);
@@ -300,7 +300,12 @@ void Central::note_shift(double shift) {
 // Whether the batches that are left make up for the move: the pipeline runs empty, layers travel,
 // it fills again.
 bool Central::pays(double batch_us, const Plan& plan) const {
-  if (plan.batch_us > batch_us * (1 - gain_wanted_)) return false;
+  double gain = gain_wanted_;
+  for (const DeviceReport& stage : stages_) {
+    const double error = members_.at(stage.incarnation).speed.error();
+    gain = std::max(gain, options_.repartition.errors * error);
+  }
+  if (plan.batch_us > batch_us * (1 - gain)) return false;
   const double saved_us = (batch_us - plan.batch_us) * static_cast<double>(batches_ - next_batch_);
   const TimeUs move_us = last_move_us_ > 0 ? last_move_us_ : kMoveUs;
   const bool leaves_out = plan.stages.size() < stages_.size();
@@ -325,7 +330,11 @@ void Central::maybe_repartition() {
   const double batch_us = predict_now(request, devices);
   if (batch_us <= 0) return;
   const Result<Plan> plan = make_plan(request);
-  if (!plan.ok() || !pays(batch_us, *plan)) return;
+  looks_paid_ = plan.ok() && pays(batch_us, *plan) ? looks_paid_ + 1 : 0;
+  if (looks_paid_ == 0) return;
+  const bool at_once = plan->batch_us < batch_us * (1 - options_.repartition.gain_at_once);
+  if (!at_once && looks_paid_ < options_.repartition.looks) return;
+  looks_paid_ = 0;
   gain_wanted_ = std::min(2 * gain_wanted_, kGainMax);
   calm_at_ = now_ + kCalmUs;
   drain("repartition");

@@ -412,6 +412,7 @@ void Central::resume() {
     device.speed.work_changed();
     device.mix.forget();
   }
+  looks_paid_ = 0;
   cut_interval_.begin(now_, options_.training.replicate_every());
   // The cut that training resumes from may still have to be evaluated.
   if (next_evaluation() < resumed_version_) evaluated_ = resumed_version_ - 1;

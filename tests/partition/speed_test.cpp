@@ -1,5 +1,6 @@
 #include "partition/speed.h"
 
+#include <cmath>
 #include <doctest/doctest.h>
 
 #include "runtime/base/random.h"
@@ -46,6 +47,19 @@ TEST_CASE("speed: noise is no shift") {
     CHECK(speed.take_shift() == 1);
     CHECK(speed.times() == doctest::Approx(1.0).epsilon(0.2));
   }
+}
+
+TEST_CASE("speed: how far off it may be is what its batches scatter") {
+  ft::Speed speed;
+  speed.measured(1);
+  CHECK(speed.error() == doctest::Approx(0.05));  // nothing seen yet
+  add(&speed, 20, batch(1.0, 1.0));
+  CHECK(speed.error() == doctest::Approx(0));
+  CHECK(speed.paced_times() == doctest::Approx(1));
+  for (uint64_t i = 0; i < 32; ++i) speed.add(batch(noisy(i, 0.3), 1.0));
+  CHECK(speed.error() > 0.02);  // 0.3 / sqrt(3) / sqrt(32) = 0.03
+  CHECK(speed.error() < 0.04);
+  CHECK(speed.paced_times() == doctest::Approx(1 + 0.3 / std::sqrt(3) / 2).epsilon(0.05));
 }
 
 TEST_CASE("speed: four batches in a row tell that a device is ten times slower, and how much") {

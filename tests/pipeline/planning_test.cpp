@@ -13,11 +13,12 @@ constexpr double kLayerUs = 1000;
 // Central, 1, and the stages 2 ..: answers whatever central asks of all of them, at once.
 class Cluster {
  public:
-  explicit Cluster(ft::CentralOptions options, int stages) : central_(options) {
+  explicit Cluster(ft::CentralOptions options, int stages)
+      : layers_(static_cast<int>(options.layer_us.size())), central_(options) {
     for (int i = 0; i < stages; ++i) join();
   }
 
-  static ft::CentralOptions options(int workers) {
+  static ft::CentralOptions options(int workers, int layers = kLayers) {
     ft::CentralOptions o;
     o.self = 1;
     o.name = "central";
@@ -30,12 +31,12 @@ class Cluster {
     o.training.set_batches_per_epoch(100'000);
     o.training.set_replicate_every(1'000'000);
     o.training.set_global_every(1);
-    o.layer_costs.assign(kLayers, 1);
-    o.layer_bytes.assign(kLayers, 8);
+    o.layer_costs.assign(static_cast<size_t>(layers), 1);
+    o.layer_bytes.assign(static_cast<size_t>(layers), 8);
     o.partition = ft::Partition::kDynamic;
-    o.layer_us.assign(kLayers, kLayerUs);
-    o.layer_sizes.assign(kLayers, {8, 8, 8, 8});
-    o.cut_sizes.assign(kLayers, {0, 0});
+    o.layer_us.assign(static_cast<size_t>(layers), kLayerUs);
+    o.layer_sizes.assign(static_cast<size_t>(layers), {8, 8, 8, 8});
+    o.cut_sizes.assign(static_cast<size_t>(layers), {0, 0});
     o.model_sha256 = std::string(32, 'a');
     o.model = ft::make_buffer(8);
     return o;
@@ -172,7 +173,7 @@ class Cluster {
       if (asked.measure().again()) {
         message.mutable_measured()->set_times(static_cast<float>(times(peer) / base_[peer]));
       } else {
-        for (int i = 0; i < kLayers; ++i) {
+        for (int i = 0; i < layers_; ++i) {
           message.mutable_measured()->add_layer_us(static_cast<float>(kLayerUs * times(peer)));
         }
         base_[peer] = times(peer);
@@ -188,6 +189,7 @@ class Cluster {
     tell(peer, message, term_);
   }
 
+  int layers_;
   ft::Central central_;
   std::vector<double> times_;  // of the stages
   std::set<ft::PeerId> dead_;
@@ -267,13 +269,16 @@ TEST_CASE("planning: after a loss the others share its layers, or for comparison
 }
 
 TEST_CASE("planning: noise of constant devices cuts nothing after the first ten seconds") {
-  for (const double noise : {0.1, 0.2, 0.3}) {
-    CAPTURE(noise);
-    Cluster cluster(Cluster::options(3), 3);
-    cluster.noise = noise;
-    while (cluster.now() < 10 * ft::kSecondUs) cluster.batch();
-    const size_t before = cluster.reasons().size();
-    while (cluster.now() < 600 * ft::kSecondUs) cluster.batch();
-    CHECK(cluster.reasons().size() == before);
+  for (const int layers : {kLayers, 10 * kLayers}) {
+    for (const double noise : {0.02, 0.1, 0.2, 0.3}) {
+      CAPTURE(layers);
+      CAPTURE(noise);
+      Cluster cluster(Cluster::options(3, layers), 3);
+      cluster.noise = noise;
+      while (cluster.now() < 10 * ft::kSecondUs) cluster.batch();
+      const size_t before = cluster.reasons().size();
+      while (cluster.now() < 600 * ft::kSecondUs) cluster.batch();
+      CHECK(cluster.reasons().size() == before);
+    }
   }
 }
