@@ -141,12 +141,12 @@ ft::Result<Setup> parse_setup(int argc, char** argv) {
   FT_ASSIGN_OR_RETURN(setup.run, ft::parse_options(static_cast<int>(words.size()), words.data()));
   const ft::Options& run = setup.run;
   if (run.command == ft::Command::kTrain && run.role == ft::Role::kLocal && !run.profile &&
-      !run.resume && !run.replicate_auto) {
+      !run.resume && !run.replicate_auto && run.memory_bytes == 0 && run.slowdowns.empty()) {
     return setup;
   }
   return ft::invalid_error(
       "usage: mixed_ages [--seeds K] [--lose BATCH:STAGE,...] [MODEL.onnx and options of ftrun "
-      "--role local, with a number as --replicate-every]");
+      "--role local, with a number as --replicate-every, without --memory and --slowdown]");
 }
 
 // As central cuts for processes that are equal.
@@ -164,6 +164,9 @@ ft::Status check_failures(const Setup& setup, int64_t batches, size_t stages) {
     if (failure.batch < batches && failure.stage >= 1 &&
         failure.stage < static_cast<int64_t>(stages)) {
       continue;
+    }
+    if (stages < 2) {
+      return ft::invalid_error("--lose: one stage alone is central's; take more --stages");
     }
     return ft::invalid_error(
         "--lose %lld:%lld: there are batches 0 to %lld and, beside central's, stages 1 to %zu",

@@ -29,13 +29,13 @@ constexpr double kTimesMin = 1e-6;
 void Speed::measured(double share) {
   share_ = share > 0 ? std::max(share, kShareMin) : 1;
   byte_us_ = 0;
+  scatter_ = 0;
   measured_again(1, share_);
 }
 
 void Speed::measured_again(double times, double share) {
   work_changed();
   new_work_ = false;
-  scatter_ = 0;
   times_ = level_ = std::max(times, kTimesMin);
   elastic_ = share > 0 && share < kElasticShare;
 }
@@ -74,12 +74,12 @@ bool Speed::tells() const { return changed_ || samples_.size() >= kSamplesMin; }
 
 void Speed::estimate() {
   times_ = std::max(mean(&Sample::wall), kTimesMin);
-  scatter_ = scatter(elastic_ ? &Sample::cpu : &Sample::wall);
   byte_us_ = mean(&Sample::byte_us);
   const double taken = mean(&Sample::cpu) + mean(&Sample::besides);
+  const bool loaded = mean(&Sample::load) >= kLoaded;
+  scatter_ = scatter(elastic_ && !loaded ? &Sample::cpu : &Sample::wall);
   if (!elastic_ || taken <= 0) return;
   const double level = times_ / taken;
-  const bool loaded = mean(&Sample::load) >= kLoaded;
   if (loaded || level > kUnexplained * level_) level_ = level;
   times_ = std::max(level_ * mean(&Sample::cpu), kTimesMin);
 }

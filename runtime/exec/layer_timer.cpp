@@ -13,10 +13,23 @@ namespace {
 constexpr int kRoundsMin = 3;
 constexpr int kRoundsMax = 9;
 constexpr double kEnoughUs = 100'000;
-constexpr double kLongUs = 500'000;  // a range that takes longer runs once only
+constexpr double kLongUs = 500'000;  // a range that takes longer runs once more only
 
 double sum_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0);
+}
+
+// Weights, their gradients and what the nodes make: more than training keeps of it.
+int64_t bytes_of(const Model& model, int index, const TrainerOptions& options) {
+  const LayerLayout layout = layer_layout(model, index, options.optimizer);
+  const Layer& layer = model.layers[static_cast<size_t>(index)];
+  int64_t bytes = layout.snapshot_bytes() + 4 * layout.parameter_count;
+  for (int32_t i = layer.node_first; i < layer.node_last; ++i) {
+    for (const ValueId id : model.nodes[static_cast<size_t>(i)].outputs) {
+      if (id != kNoValue) bytes += model.value(id).type.bytes();
+    }
+  }
+  return bytes;
 }
 
 // One batch, by layer. What passes take besides kernels (the loss, statistics) is spread over them.
@@ -43,18 +56,17 @@ Result<std::vector<double>> time_batch(MadeUpRun* run, LayerWatch* watch, int mi
 LayerRange timed_together(const Model& model, int first, const TrainerOptions& options,
                           int64_t bytes) {
   LayerRange range{first, first};
-  while (range.last < model.layer_count()) {
-    const LayerLayout layout = layer_layout(model, range.last, options.optimizer);
-    const Layer& layer = model.layers[static_cast<size_t>(range.last)];
-    bytes -= static_cast<int64_t>(layout.snapshot_bytes()) + 4 * layout.parameter_count;
-    for (int32_t i = layer.node_first; i < layer.node_last; ++i) {
-      for (const ValueId id : model.nodes[static_cast<size_t>(i)].outputs) {
-        if (id != kNoValue) bytes -= static_cast<int64_t>(model.value(id).type.bytes());
-      }
-    }
-    if (bytes < 0 && range.count() > 0) break;
-    ++range.last;
+  int64_t rest = bytes;
+  for (; range.last < model.layer_count(); ++range.last) {
+    rest -= bytes_of(model, range.last, options);
+    if (rest < 0 && range.count() > 0) break;
   }
+  // What is left at the end, if it is little, would be timed in the caches.
+  int64_t behind = 0;
+  for (int layer = range.last; layer < model.layer_count() && behind <= bytes / 2; ++layer) {
+    behind += bytes_of(model, layer, options);
+  }
+  if (behind <= bytes / 2) range.last = model.layer_count();
   return range;
 }
 
@@ -70,11 +82,9 @@ Result<std::vector<double>> time_layers(const std::shared_ptr<const Model>& mode
     FT_ASSIGN_OR_RETURN(const std::vector<double> layer_us,
                         time_batch(run.get(), &watch, options.micro_batches));
     total_us += sum_of(layer_us);
-    const bool is_long = round == 0 && total_us > kLongUs;
-    for (size_t i = 0; (round > 0 || is_long) && i < layer_us.size(); ++i) {
-      samples[i].push_back(layer_us[i]);
-    }
-    if (is_long || (round >= kRoundsMin && total_us >= kEnoughUs)) break;
+    if (round == 0) continue;  // its pages are new, its caches cold
+    for (size_t i = 0; i < layer_us.size(); ++i) samples[i].push_back(layer_us[i]);
+    if (total_us > kLongUs || (round >= kRoundsMin && total_us >= kEnoughUs)) break;
   }
   std::vector<double> medians;
   for (std::vector<double>& each : samples) {

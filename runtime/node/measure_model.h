@@ -29,8 +29,8 @@ struct ModelTimes {
 // Of a device that has `memory_bytes` for us (0: no limit), what timing layers may take.
 int64_t bytes_for_timing(int64_t memory_bytes);
 
-// Times every layer of the model here, with so many threads. A second or less for the models that
-// boards train. Errors: those of time_layers.
+// Times every layer of the model here, with so many threads: some batches, a second or less on a
+// laptop. Errors: those of time_layers.
 Result<ModelTimes> measure_model(const std::shared_ptr<const Model>& model,
                                  const TrainerOptions& options, int threads, Slowdown slowdown,
                                  int64_t memory_bytes);

@@ -309,8 +309,9 @@ bool Central::pays(double batch_us, const Plan& plan) const {
   const double saved_us = (batch_us - plan.batch_us) * static_cast<double>(batches_ - next_batch_);
   const TimeUs move_us = last_move_us_ > 0 ? last_move_us_ : kMoveUs;
   const bool leaves_out = plan.stages.size() < stages_.size();
-  const double cost_us = static_cast<double>(leaves_out ? kLeaveOutUs : move_us) +
-                         2 * batch_us * static_cast<double>(stages_.size());
+  const double cost_us =
+      static_cast<double>(leaves_out ? std::max(kLeaveOutUs, move_us) : move_us) +
+      2 * batch_us * static_cast<double>(stages_.size());
   return saved_us > options_.repartition.pays * cost_us;
 }
 

@@ -25,7 +25,7 @@ void Stage::on_measure(const net::Measure& measure) {
 }
 
 // Whenever there is nothing else to do: a device that trains goes on training. First the layers,
-// one by one, then what the CPU gets done.
+// some at a time, then what the CPU gets done.
 bool Stage::start_measure() {
   if (!measures_ || model_wanted_) return false;
   const bool layers_done = measure_.again() || layers_known_ == static_cast<int>(layers_us_.size());

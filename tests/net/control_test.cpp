@@ -171,6 +171,18 @@ TEST_CASE("control: fields out of bounds are refused by name") {
   inventory = sample_inventory();
   inventory.mutable_inventory()->mutable_record()->mutable_entries(0)->set_first_batch(-1);
   CHECK(refuses(inventory, "RecordEntry.first_batch"));
+  net::Control progress = stamped();
+  progress.mutable_progress()->add_layer_us(-1);
+  CHECK(refuses(progress, "Progress.layer_us"));
+  progress.mutable_progress()->set_layer_us(0, std::numeric_limits<float>::quiet_NaN());
+  CHECK(refuses(progress, "Progress.layer_us"));
+  progress.mutable_progress()->set_layer_us(0, 1);
+  CHECK(!refuses(progress, "Progress.layer_us"));
+  while (progress.progress().layer_us_size() <= kLayersMax) {
+    progress.mutable_progress()->add_layer_us(1);
+  }
+  CHECK(refuses(progress, "Progress.layer_us"));
+
   net::Control ack = stamped();
   ack.mutable_ack()->set_channel(2);
   CHECK(refuses(ack, "Ack.channel"));

@@ -62,6 +62,19 @@ TEST_CASE("speed: how far off it may be is what its batches scatter") {
   CHECK(speed.paced_times() == doctest::Approx(1 + 0.3 / std::sqrt(3) / 2).epsilon(0.05));
 }
 
+TEST_CASE("speed: the pauses of an elastic device make it uncertain only when they count") {
+  for (const bool loaded : {false, true}) {
+    CAPTURE(loaded);
+    ft::Speed speed;
+    speed.measured(0.5);
+    for (uint64_t i = 0; i < 32; ++i) {
+      speed.add(batch(noisy(i, 0.3), loaded ? 1.0 : 0.5, 0.5));
+    }
+    if (loaded) CHECK(speed.error() > 0.02);
+    if (!loaded) CHECK(speed.error() == doctest::Approx(0));
+  }
+}
+
 TEST_CASE("speed: four batches in a row tell that a device is ten times slower, and how much") {
   ft::Speed speed;
   speed.measured(1);

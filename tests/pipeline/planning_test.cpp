@@ -64,6 +64,9 @@ class Cluster {
       const auto us = static_cast<int64_t>(trained_[stage.incarnation]);
       message.mutable_progress()->set_busy_us(us);
       message.mutable_progress()->set_train_us(us);
+      for (const double layer_us : layer_us_of(stage)) {
+        message.mutable_progress()->add_layer_us(static_cast<float>(layer_us));
+      }
       if (stage.incarnation == ranges_.back().incarnation) {
         ft::net::Control loss;
         loss.mutable_batch_loss()->set_batch(batch_);
@@ -103,6 +106,9 @@ class Cluster {
     }
   }
   double noise = 0;  // how far off each batch's work may be
+  // What the stages tell of their layers, if they do: by layer of the model.
+  std::vector<double> told_layer_us;
+  int told_too_many = 0;
 
  private:
   double times(ft::PeerId peer) const { return peer == 1 ? 1 : times_[peer - 2]; }
@@ -110,6 +116,14 @@ class Cluster {
     draw_ = draw_ * 6364136223846793005ULL + 1442695040888963407ULL;
     const double off = noise * (2 * static_cast<double>(draw_ >> 40) / (1 << 24) - 1);
     return kLayerUs * stage.range.count() * times(stage.incarnation) * (1 + off);
+  }
+
+  std::vector<double> layer_us_of(const ft::DeviceReport& stage) const {
+    if (told_layer_us.empty()) return {};
+    std::vector<double> times(told_layer_us.begin() + stage.range.first,
+                              told_layer_us.begin() + stage.range.last);
+    times.resize(times.size() + static_cast<size_t>(told_too_many), 1.0);
+    return times;
   }
 
   void heartbeats() {
@@ -265,6 +279,40 @@ TEST_CASE("planning: after a loss the others share its layers, or for comparison
     cluster.kill(2);
     CHECK(cluster.layers_of(1) == (takeover ? 4 : 6));
     CHECK(cluster.layers_of(3) == (takeover ? 8 : 6));
+  }
+}
+
+TEST_CASE("planning: a small gain must last; then it is taken, once") {
+  Cluster cluster(Cluster::options(2, 10 * kLayers), 2);
+  for (int i = 0; i < 100; ++i) cluster.batch();
+  REQUIRE(cluster.layers_of(3) == 40);
+  cluster.set_times(3, 1.09);  // 40 layers take as long as 43.6; 41, 41 and 38 would take 41.4
+  const ft::TimeUs began = cluster.now();
+  while (cluster.reasons().size() == 1) {
+    cluster.batch();
+    REQUIRE(cluster.now() < began + 60 * ft::kSecondUs);
+  }
+  CHECK(cluster.now() > began + 4 * ft::kSecondUs);  // three looks, two seconds apart
+  CHECK(cluster.layers_of(3) == 38);
+  for (int i = 0; i < 2000; ++i) cluster.batch();
+  CHECK(cluster.reasons().size() == 2);
+}
+
+TEST_CASE("planning: a cut follows what stages tell of their layers, if it can be true") {
+  for (const int too_many : {0, 1}) {
+    CAPTURE(too_many);
+    Cluster cluster(Cluster::options(1), 1);
+    REQUIRE(cluster.layers_of(1) == 6);
+    for (int layer = 0; layer < kLayers; ++layer) {
+      cluster.told_layer_us.push_back(layer == 5 ? 5.0 : 1.0);  // half of the first range
+    }
+    cluster.told_too_many = too_many;
+    for (int i = 0; i < 40; ++i) cluster.batch();
+    cluster.set_times(2, 0.5);
+    while (cluster.reasons().size() == 1) cluster.batch();
+    // The first device takes 0.6 for each of five layers and 3 for the sixth, or 1 for all; the
+    // second 0.5 for each.
+    CHECK(cluster.layers_of(1) == (too_many == 0 ? 5 : 4));
   }
 }
 

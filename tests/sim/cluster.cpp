@@ -342,6 +342,7 @@ RunResult Cluster::run() {
   }
   for (const auto& process : processes_) {
     result_.replayed = std::max(result_.replayed, process->replayed());
+    result_.repartitions += process->repartitions();
     const bool refused = process->has_ended() && process->status().code() == StatusCode::kRefused;
     result_.refused += process->is_central() && refused ? 1 : 0;
   }

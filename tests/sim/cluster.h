@@ -36,6 +36,7 @@ struct RunResult {
   int64_t notes = 0;
   TimeUs virtual_us = 0;
   int reconfigurations = 0;
+  int repartitions = 0;       // of these
   int64_t replayed = 0;       // the most in one reconfiguration
   int64_t in_flight_max = 0;  // batches, of any stage
   std::array<int, kFaultKinds> faults{};

@@ -42,6 +42,7 @@ struct Totals {
   int64_t split = 0;
   std::array<int64_t, kFaultKinds> faults{};
   int64_t reconfigurations = 0;
+  int64_t repartitions = 0;
   TimeUs virtual_us = 0;
   uint64_t hash = 0;
 
@@ -52,6 +53,7 @@ struct Totals {
     split += result.end == RunResult::End::kSplit ? 1 : 0;
     for (size_t i = 0; i < faults.size(); ++i) faults[i] += result.faults[i];
     reconfigurations += result.reconfigurations;
+    repartitions += result.repartitions;
     virtual_us += result.virtual_us;
     hash = combine(hash, result.hash, 0);
   }
@@ -64,11 +66,11 @@ struct Totals {
     }
     std::printf(
         "ftsim: %lld runs, %lld failures, %lld waiting for lost layers, %lld split; faults: %s; "
-        "%lld "
-        "reconfigurations; %.1f virtual hours; hash %016llx\n",
+        "%lld reconfigurations, %lld of them repartitions; %.1f virtual hours; hash %016llx\n",
         static_cast<long long>(runs), static_cast<long long>(failures),
         static_cast<long long>(waiting), static_cast<long long>(split),
         kinds.empty() ? "none" : kinds.c_str(), static_cast<long long>(reconfigurations),
+        static_cast<long long>(repartitions),
         static_cast<double>(virtual_us) / (3600.0 * kSecondUs),
         static_cast<unsigned long long>(hash));
   }

@@ -29,6 +29,15 @@ double layer_us(const RunSpec& spec) {
   return static_cast<double>(spec.task_us) * percent / 100 * (spec.stages + 1) / spec.layers;
 }
 
+// What a stage tells of its layers: never the same twice.
+std::vector<double> layer_times(int layers, int64_t batch) {
+  std::vector<double> layer_us;
+  for (int64_t i = 0; i < layers; ++i) {
+    layer_us.push_back(50 + static_cast<double>((37 * batch + 61 * i) % 100));
+  }
+  return layer_us;
+}
+
 void plan_dynamically(const RunSpec& spec, CentralOptions* central) {
   const auto layers = static_cast<size_t>(spec.layers);
   central->partition = Partition::kDynamic;
@@ -36,7 +45,14 @@ void plan_dynamically(const RunSpec& spec, CentralOptions* central) {
   central->layer_sizes.assign(layers, LayerSize{kStateBytes, kStateBytes, 8, 8});
   central->cut_sizes.assign(layers, CutSize{8, 8});
   // Task times vary: the least gain makes it cut anew at any moment.
-  if (spec.eager) central->repartition = RepartitionLimits{10 * kMillisecondUs, 1e-4, 0, 0};
+  if (spec.eager)
+    central->repartition = RepartitionLimits{.every_us = 10 * kMillisecondUs,
+                                             .gain_min = 1e-4,
+                                             .errors = 0,
+                                             .gain_at_once = 0,
+                                             .looks = 1,
+                                             .pays = 0,
+                                             .first_batches = 0};
 }
 
 }  // namespace
@@ -271,6 +287,7 @@ void Process::start_task(Task task) {
     TaskResult result = executor_.run(task);
     result.busy_us = takes;
     if (task.kind == TaskKind::kMeasure) result.layer_us = {slowness_ * layer_us(all_.spec)};
+    if (task.kind == TaskKind::kStep) result.layer_us = layer_times(layers_, task.batch);
     result.work = static_cast<double>(takes) / slowness_;
     result.cpu_us = result.wall_us = static_cast<double>(takes);
     if (task.kind == TaskKind::kStep) all_.moment(Moment::kBatch, task.batch);
@@ -366,6 +383,7 @@ void Process::tell(const Report& report) {
                     static_cast<int64_t>(reconfigured->term), reconfigured->resume_batch,
                     static_cast<int64_t>(reconfigured->stages.size()));
     replayed_ = std::max(replayed_, reconfigured->replayed);
+    repartitions_ += reconfigured->reason == "repartition" ? 1 : 0;
     last_stages_.clear();
     for (const DeviceReport& stage : reconfigured->stages) last_stages_.push_back(stage.name);
     is_waiting_for_layers_ = false;

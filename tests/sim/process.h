@@ -80,6 +80,7 @@ class Process : public Outside, public TransportHandler {
   bool is_waiting_for_layers() const { return is_waiting_for_layers_; }
   const std::vector<std::string>& last_stages() const { return last_stages_; }
   int64_t replayed() const { return replayed_; }  // the most in one reconfiguration
+  int repartitions() const { return repartitions_; }
 
   // For plants.
   NodeCore& core() { return *core_; }
@@ -145,6 +146,7 @@ class Process : public Outside, public TransportHandler {
   net::Record record_known_;
   bool is_waiting_for_layers_ = false;
   int64_t replayed_ = 0;
+  int repartitions_ = 0;
   std::vector<std::string> last_stages_;
 
   bool killed_ = false;

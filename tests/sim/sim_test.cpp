@@ -86,13 +86,16 @@ TEST_CASE("sim: the pipeline is full, and epochs do not drain it") {
 
 TEST_CASE("sim: random schedules of faults break no rule") {
   int reconfigurations = 0;
+  int repartitions = 0;
   for (uint64_t seed = 5001; seed <= 5300; ++seed) {
     CAPTURE(seed);
     const RunResult result = run(seed);
     CHECK(result.violation == "");
     reconfigurations += result.reconfigurations;
+    repartitions += result.repartitions;
   }
   CHECK(reconfigurations > 400);
+  CHECK(repartitions > 50);
 }
 
 TEST_CASE("sim: a seed replays to the same trace, another one does not") {
