@@ -33,6 +33,10 @@ GemmShape with_transposed_a(int64_t m, int64_t n, int64_t k) {
 // MobileNetV2 3x32x32 with a batch of 64, a panel of 512 columns; ResNet-18; a classifier.
 const std::vector<Product> kProducts = {
     {"expand forward", plain(144, 512, 24)},
+    // In NCHW one product an image: 16x16 and 2x2 positions.
+    {"expand forward, an image", plain(144, 256, 24)},
+    {"project forward, an image", plain(96, 4, 576)},
+    {"project weight gradient, an image", with_transposed_b(96, 576, 4)},
     {"expand input gradient", with_transposed_a(24, 512, 144)},
     {"expand weight gradient", with_transposed_b(144, 24, 4096)},
     {"project forward", plain(96, 512, 576)},
