@@ -335,7 +335,6 @@ void Central::maybe_repartition() {
   if (looks_paid_ == 0) return;
   const bool at_once = plan->batch_us < batch_us * (1 - options_.repartition.gain_at_once);
   if (!at_once && looks_paid_ < options_.repartition.looks) return;
-  looks_paid_ = 0;
   gain_wanted_ = std::min(2 * gain_wanted_, kGainMax);
   calm_at_ = now_ + kCalmUs;
   drain("repartition");

@@ -15,8 +15,6 @@
 namespace ft {
 namespace {
 
-const RunId kRun{7};
-
 std::string routing_id(char kind, PeerId from, PeerId to) {
   std::string id(17, '\0');
   id[0] = kind;

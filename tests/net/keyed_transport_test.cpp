@@ -11,8 +11,6 @@
 namespace ft {
 namespace {
 
-const RunId kRun{7};
-
 // Central 1 ("central") with its allow list; stages bear its key.
 class Cluster {
  public:

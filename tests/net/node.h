@@ -115,4 +115,19 @@ inline BufferPtr pattern(size_t size, uint64_t seed) {
   return buffer;
 }
 
+inline const RunId kRun{7, 7, 7};
+
+inline BulkName named(BulkKind kind, int32_t item, int64_t batch = 0) {
+  return {kind, batch, 0, item};
+}
+
+// Progress 0, 1, ... of `count` versions, and no other.
+inline bool in_order(const Node& node, int64_t count) {
+  int64_t next = 0;
+  for (const auto& [from, message] : node.control) {
+    if (message.has_progress() && message.progress().version() != next++) return false;
+  }
+  return next == count;
+}
+
 }  // namespace ft
