@@ -129,6 +129,7 @@ class Stage {
   // Compute
   void configure();
   void dispatch();
+  bool start_step();
   bool start_backward();
   bool start_evaluation();
   bool start_forward();

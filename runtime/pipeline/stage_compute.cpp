@@ -122,6 +122,10 @@ void Stage::start(Task task) {
   actions_.push_back(StartTask{std::move(task)});
 }
 
+// 1F1B: a forward pass begins as soon as in_flight_max allows it, before a backward pass that could
+// begin as well. The other way round the next stage starves until this one's backward pass and step
+// are done, then gets two batches at once, and passes the pattern on (three devices of 1 : 0.5 :
+// 0.25 waited for 12 to 20 % of the time, and do for 5 to 10 % so).
 void Stage::dispatch() {
   if (busy_) return;
   if (configure_wanted_) {
@@ -129,7 +133,8 @@ void Stage::dispatch() {
     return;
   }
   const bool trains = phase_ == Phase::kTraining && has_range();
-  if (trains && (start_snapshot() || start_backward() || start_evaluation() || start_forward())) {
+  if (trains && (start_snapshot() || start_step() || start_evaluation() || start_forward() ||
+                 start_backward())) {
     return;
   }
   (void)start_measure();
@@ -145,17 +150,20 @@ bool Stage::start_snapshot() {
   return true;
 }
 
+bool Stage::start_step() {
+  if (!step_due_) return false;
+  Task task;
+  task.kind = TaskKind::kStep;
+  task.batch = version_ + 1;
+  task.mean_from = mean_from(assign_.training(), place_, task.batch);
+  task.retain_oldest = oldest_needed(assign_.training(), place_, task.batch);
+  task.retain_cuts = cuts_kept();
+  start(std::move(task));
+  return true;
+}
+
 bool Stage::start_backward() {
   Task task;
-  if (step_due_) {
-    task.kind = TaskKind::kStep;
-    task.batch = version_ + 1;
-    task.mean_from = mean_from(assign_.training(), place_, task.batch);
-    task.retain_oldest = oldest_needed(assign_.training(), place_, task.batch);
-    task.retain_cuts = cuts_kept();
-    start(std::move(task));
-    return true;
-  }
   if (next_backward_ >= next_forward_) return false;
   if (!is_last() && !received_gradients_.empty()) {
     const auto arrived = arrived_gradients_.find(next_backward_);

@@ -26,7 +26,105 @@ int count_fetches(const ft::Actions& actions, ft::PeerId to) {
   return count;
 }
 
+constexpr ft::PeerId kNext = 3;
+
+ft::BulkEvent bulk_from(ft::PeerId peer, ft::BulkKind kind, int64_t batch) {
+  ft::BulkEvent event;
+  event.from = peer;
+  event.name.kind = kind;
+  event.name.batch = batch;
+  event.name.item = kind == ft::BulkKind::kGradient ? 1 : 0;
+  event.bytes = ft::make_buffer(8);
+  return event;
+}
+
+// The task that the stage has begun, kForward of batch -1 when none.
+ft::Task begun(const ft::Actions& actions) {
+  ft::Task task;
+  task.batch = -1;
+  for (const ft::Action& action : actions) {
+    const auto* start = std::get_if<ft::StartTask>(&action);
+    if (start != nullptr) task = start->task;
+  }
+  return task;
+}
+
+ft::TaskResult done(const ft::Task& task) {
+  ft::TaskResult result;
+  result.kind = task.kind;
+  result.term = task.term;
+  result.batch = task.batch;
+  result.version = task.version;
+  if (task.kind == ft::TaskKind::kForward || task.kind == ft::TaskKind::kBackward) {
+    result.tensors = {ft::make_buffer(8)};
+  }
+  return result;
+}
+
+// The first of two stages, one layer each, about to train 10 batches.
+ft::Stage first_of_two() {
+  ft::StageOptions options;
+  options.self = kCentral;
+  options.beside_central = true;
+  options.hello.set_model_sha256("m");
+  ft::Stage stage(options);
+  ft::ControlEvent pause = from(kCentral);
+  pause.message.mutable_pause();
+  stage.step(pause, 0);
+  ft::ControlEvent assign = from(kCentral);
+  ft::net::Assign* body = assign.message.mutable_assign();
+  body->set_central(kCentral);
+  body->set_resume_version(-1);
+  body->set_model_sha256("m");
+  body->set_failure_timeout_us(ft::kSecondUs);
+  body->mutable_training()->set_schedule(ft::net::kAsync);
+  body->mutable_training()->set_batches(10);
+  body->mutable_training()->set_batches_per_epoch(10);
+  body->mutable_training()->set_batch_size(1);
+  for (const ft::PeerId peer : {kCentral, kNext}) {
+    ft::net::StageInfo* info = body->add_stages();
+    info->set_incarnation(peer);
+    info->mutable_range()->set_first(peer == kCentral ? 0 : 1);
+    info->mutable_range()->set_last(peer == kCentral ? 1 : 2);
+    body->add_layer_bytes(8);
+  }
+  ft::TaskResult configured = done(begun(stage.step(assign, 0)));
+  configured.inputs = {0};
+  configured.outputs = {1};
+  configured.received_gradients = {1};
+  configured.value_bytes = {{0, 8}, {1, 8}};
+  configured.layer_bytes = {8, 8};
+  stage.step(configured, 0);
+  ft::ControlEvent resume = from(kCentral);
+  resume.message.mutable_resume();
+  stage.step(resume, 0);
+  return stage;
+}
+
 }  // namespace
+
+// Backward first would leave the next stage without work until this one's whole backward pass and
+// step are done.
+TEST_CASE("stage: of a forward and a backward pass that may both begin, the forward comes first") {
+  ft::Stage stage = first_of_two();
+  ft::Task task = begun(stage.step(bulk_from(kCentral, ft::BulkKind::kActivation, 0), 0));
+  CHECK(task.kind == ft::TaskKind::kForward);
+  stage.step(bulk_from(kCentral, ft::BulkKind::kActivation, 1), 0);
+  task = begun(stage.step(done(task), 0));
+  CHECK((task.kind == ft::TaskKind::kForward && task.batch == 1));
+  // Two are in flight: the third waits for the first one's step.
+  stage.step(bulk_from(kCentral, ft::BulkKind::kActivation, 2), 0);
+  CHECK(begun(stage.step(done(task), 0)).batch == -1);
+  task = begun(stage.step(bulk_from(kNext, ft::BulkKind::kGradient, 0), 0));
+  CHECK(task.kind == ft::TaskKind::kBackward);
+  stage.step(bulk_from(kNext, ft::BulkKind::kGradient, 1), 0);
+  task = begun(stage.step(done(task), 0));
+  CHECK(task.kind == ft::TaskKind::kStep);
+  task = begun(stage.step(done(task), 0));
+  CHECK((task.kind == ft::TaskKind::kForward && task.batch == 2));
+  task = begun(stage.step(done(task), 0));
+  CHECK((task.kind == ft::TaskKind::kBackward && task.batch == 1));
+}
 
 TEST_CASE(
     "stage: central's own fetches for those who do not reach each other, without layers too") {
