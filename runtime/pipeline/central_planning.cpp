@@ -158,25 +158,22 @@ void Central::note_link(PeerId from, const net::LinkSpeed& link) {
   cost.latency_us = static_cast<double>(link.round_trip_us()) / 2;
 }
 
-// A link that was never used is as fast as the networks of both ends have shown to be: the slower
-// of the best that leaves the one and the best that reaches the other.
+// A link that was never used is as fast as the networks of both ends have shown to be, in either
+// direction: the slower of the two, each as fast as the best link that it takes part in. By one
+// direction alone a device behind a slow link would make the others look slow to each other.
 LinkCost Central::link_cost(PeerId from, PeerId to) const {
   const auto known = links_.find({from, to});
   if (known != links_.end() && std::isfinite(known->second.bytes_per_us)) return known->second;
-  LinkCost leaves{0, 0};
-  LinkCost reaches{0, 0};
-  const auto better = [](LinkCost* best, const LinkCost& cost) {
-    if (std::isfinite(cost.bytes_per_us) && cost.bytes_per_us > best->bytes_per_us) *best = cost;
-  };
-  for (const auto& [pair, cost] : links_) {
-    if (pair.first == from) better(&leaves, cost);
-    if (pair.second == to) better(&reaches, cost);
-  }
   LinkCost cost;
-  for (const LinkCost& side : {leaves, reaches}) {
-    if (side.bytes_per_us <= 0) continue;
-    cost.bytes_per_us = std::min(cost.bytes_per_us, side.bytes_per_us);
-    cost.latency_us = std::max(cost.latency_us, side.latency_us);
+  for (const PeerId end : {from, to}) {
+    LinkCost best{0, 0};
+    for (const auto& [pair, link] : links_) {
+      if (pair.first != end && pair.second != end) continue;
+      if (std::isfinite(link.bytes_per_us) && link.bytes_per_us > best.bytes_per_us) best = link;
+    }
+    if (best.bytes_per_us <= 0) continue;
+    cost.bytes_per_us = std::min(cost.bytes_per_us, best.bytes_per_us);
+    cost.latency_us = std::max(cost.latency_us, best.latency_us);
   }
   return cost;
 }

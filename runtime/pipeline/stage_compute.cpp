@@ -124,8 +124,8 @@ void Stage::start(Task task) {
 
 // 1F1B: a forward pass begins as soon as in_flight_max allows it, before a backward pass that could
 // begin as well. The other way round the next stage starves until this one's backward pass and step
-// are done, then gets two batches at once, and passes the pattern on (three devices of 1 : 0.5 :
-// 0.25 waited for 12 to 20 % of the time, and do for 5 to 10 % so).
+// are done, then gets two batches at once, and passes the pattern on: three equal devices got 0.92
+// of the ideal instead of 0.97 (ftsim --pace), and fewer the more they were disturbed.
 void Stage::dispatch() {
   if (busy_) return;
   if (configure_wanted_) {

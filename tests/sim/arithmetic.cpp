@@ -17,8 +17,8 @@ Digest combine(Digest a, Digest b, uint64_t what) {
   return xxh3_64(std::as_bytes(std::span(words)));
 }
 
-ConstBufferPtr wrap(Digest digest) {
-  BufferPtr buffer = make_buffer(sizeof(digest));
+ConstBufferPtr wrap(Digest digest, int64_t bytes) {
+  BufferPtr buffer = make_buffer(static_cast<size_t>(bytes));
   std::memcpy(buffer->data(), &digest, sizeof(digest));
   return buffer;
 }

@@ -61,7 +61,7 @@ inline int64_t correct_of(Digest output, Digest labels, int64_t rows) {
 
 // As bytes on the wire. Whatever is beyond the digests is filled with a pattern that goes with
 // them and is checked when it is read.
-ConstBufferPtr wrap(Digest digest);
+ConstBufferPtr wrap(Digest digest, int64_t bytes = sizeof(Digest));
 Digest unwrap(const ConstBufferPtr& buffer);
 ConstBufferPtr wrap_state(const LayerDigests& state, int64_t bytes);
 // Returns false for a snapshot that is not whole.

@@ -18,6 +18,7 @@ constexpr TimeUs kGoodbyeUs = 4 * kSecondUs;
 // What stages are started with; it moves with central.
 // A central that has slept hears within that time that another leads.
 constexpr TimeUs kToldUs = 2 * kSecondUs;
+constexpr TimeUs kJoinUs = 10 * kMillisecondUs;
 constexpr const char* kCentralEndpoint = "tcp://10.0.0.250:7117";
 
 }  // namespace
@@ -57,6 +58,12 @@ Cluster::Cluster(const ClusterOptions& options)
   link.latency = options.spec.latency_us;
   link.bytes_per_s = options.spec.bytes_per_s;
   all_.network.set_default(link);
+  for (int a = 0; a <= options.spec.stages; ++a) {
+    for (int b = 0; b <= options.spec.stages; ++b) {
+      const int64_t rate = std::min(options.spec.pace.rate(a), options.spec.pace.rate(b));
+      if (rate < link.bytes_per_s) all_.network.link(a, b).bytes_per_s = rate;
+    }
+  }
   workers_ = options.spec.stages;
   const bool large = options.spec.layer_bytes[0] > 100'000;
   // The disk does not keep up with cuts every few milliseconds either.
@@ -65,7 +72,9 @@ Cluster::Cluster(const ClusterOptions& options)
   fresh.run.fill(7);
   start_central(add_disk(fresh), false, 0);
   for (int i = 1; i <= options.spec.stages; ++i) {
-    all_.world.after(dice_.below(200 * kMillisecondUs), [this, i] {
+    const TimeUs drawn = dice_.below(200 * kMillisecondUs);
+    // Where speed counts, in this order.
+    all_.world.after(options.spec.pace.empty() ? drawn : i * kJoinUs, [this, i] {
       if (devices_[static_cast<size_t>(i)].process == nullptr) start_stage(i);
     });
   }
@@ -93,6 +102,7 @@ Process* Cluster::start_process(Device* device, int host, const std::string& lis
   ProcessOptions options;
   options.name = device->name;
   options.host = host;
+  options.device = static_cast<int>(device - devices_.data());
   options.listen = listen;
   options.serial = processes_.size() + 1;
   const PeerId drawn = static_cast<PeerId>(dice_.between(1, 899)) * 1000 + options.serial;
@@ -346,6 +356,7 @@ RunResult Cluster::run() {
     const bool refused = process->has_ended() && process->status().code() == StatusCode::kRefused;
     result_.refused += process->is_central() && refused ? 1 : 0;
   }
+  result_.reports = (winner_ != nullptr ? winner_ : leader_)->reports_told();
   result_.last_stages = (winner_ != nullptr ? winner_ : leader_)->last_stages();
   result_.in_flight_max = all_.ownership.in_flight_max();
   result_.hash = all_.world.hash();

@@ -43,6 +43,7 @@ struct RunResult {
   size_t faults_struck = 0;
   int refused = 0;                       // centrals
   std::vector<std::string> last_stages;  // names, in the order of the last configuration
+  std::vector<TimedReport> reports;      // of the central that finished
   std::vector<std::string> text;
 };
 

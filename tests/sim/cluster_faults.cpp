@@ -10,7 +10,6 @@ namespace {
 constexpr int kSecondHost = 90;
 constexpr TimeUs kSlowLatencyUs = 150 * kMillisecondUs;
 constexpr int64_t kSlowBytesPerS = 20'000;
-constexpr int kSlowness = 50;
 constexpr int kDuplicatePercent = 20;
 // From the last fault to the healing, at most.
 constexpr TimeUs kLastUs = 3 * kSecondUs;
@@ -137,7 +136,7 @@ void Cluster::apply_to_stage(const Fault& fault) {
     case FaultKind::kPause:
       return pause(process, fault.duration);
     case FaultKind::kSlowDevice:
-      process->set_slowness(kSlowness);
+      process->set_slowness(fault.factor);
       lasts(fault.duration, [process] { process->set_slowness(1); });
       return;
     case FaultKind::kLeave:

@@ -12,6 +12,7 @@ std::vector<int32_t> values_of_cut(int cut) {
 }
 
 Digest second_value(Digest first) { return combine(first, 0, 40); }
+constexpr int64_t kDigestBytes = sizeof(Digest);
 
 constexpr int64_t kLabelRowBytes = 8;
 
@@ -51,6 +52,13 @@ TaskResult FakeExecutor::run(const Task& task) {
   return result;
 }
 
+// With a pace the first value of a cut is as large as all of a real model's.
+int64_t FakeExecutor::bytes_of_value(int32_t id) const {
+  const std::vector<CutSize>& cuts = spec_.pace.cuts;
+  const auto cut = static_cast<size_t>(id / 2);
+  return id % 2 == 0 && cut < cuts.size() ? cuts[cut].forward_bytes : kDigestBytes;
+}
+
 bool FakeExecutor::has(int64_t version, const char* what) {
   if (parameters_.count(version) != 0 && statistics_.count(version) != 0) return true;
   violations_.add(name_ + " lacks version " + std::to_string(version) + " for " + what);
@@ -82,7 +90,7 @@ void FakeExecutor::configure(const Task& task, TaskResult* result) {
   if (!is_last()) result->received_gradients = {2 * range_.last};
   if (task.stage > 0) result->sent_gradients = {2 * range_.first};
   for (const auto* ids : {&result->inputs, &result->outputs}) {
-    for (const int32_t id : *ids) result->value_bytes[id] = sizeof(Digest);
+    for (const int32_t id : *ids) result->value_bytes[id] = bytes_of_value(id);
   }
   result->label_row_bytes = kLabelRowBytes;
 }
@@ -106,7 +114,7 @@ void FakeExecutor::forward(const Task& task, TaskResult* result) {
   if (task.micro == spec_.micros() - 1) statistics_[task.batch] = head_;
   Flight& flight = flights_[{task.batch, task.micro}];
   flight.version = task.version;
-  result->tensors = {wrap(value)};
+  result->tensors = {wrap(value, bytes_of_value(2 * range_.last))};
   if (values_of_cut(range_.last).size() > 1) result->tensors.push_back(wrap(second_value(value)));
   if (!is_last()) return;
   const Digest labels = unwrap(task.labels);
@@ -129,7 +137,7 @@ void FakeExecutor::backward(const Task& task, TaskResult* result) {
     Digest& sum = gradients_[layer];
     sum = add_gradient(task.micro == 0 ? 0 : sum, gradient);
   }
-  result->tensors = {wrap(gradient)};
+  result->tensors = {wrap(gradient, bytes_of_value(2 * range_.first))};
 }
 
 void FakeExecutor::step(const Task& task) {
@@ -166,7 +174,7 @@ void FakeExecutor::evaluate(const Task& task, TaskResult* result) {
     value = sim::evaluate(value, parameters_.at(task.version).at(layer).first,
                           statistics_.at(task.version).at(layer));
   }
-  result->tensors = {wrap(value)};
+  result->tensors = {wrap(value, bytes_of_value(2 * range_.last))};
   if (values_of_cut(range_.last).size() > 1) result->tensors.push_back(wrap(second_value(value)));
   if (!is_last()) return;
   score(value, unwrap(task.labels), static_cast<int64_t>(task.labels->size()) / kLabelRowBytes,

@@ -35,6 +35,7 @@ class FakeExecutor {
   void evaluate(const Task& task, TaskResult* result);
   void snapshot(const Task& task, TaskResult* result);
   bool has(int64_t version, const char* what);
+  int64_t bytes_of_value(int32_t id) const;
   bool is_last() const { return range_.last == spec_.layers; }
   void score(Digest output, Digest labels, int64_t rows, TaskResult* result) const;
 

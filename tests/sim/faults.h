@@ -19,7 +19,7 @@ enum class FaultKind : uint8_t {
   kCut,           // the connections between two machines break
   kSlowLink,      // between two machines
   kDuplicate,     // frames between two machines arrive twice
-  kSlowDevice,    // tasks take 50 times longer
+  kSlowDevice,    // tasks take `factor` times longer
   kLeave,         // a stage is asked to leave
   kJoin,          // another stage starts
   kCentralCrash,  // central is killed and started again on its disk
@@ -51,6 +51,7 @@ struct Fault {
   // Until the process starts again or wakes, the link heals, ...; kForGood: not before the end of
   // all faults.
   TimeUs duration = kForGood;
+  int factor = 50;  // kSlowDevice
 };
 
 // Some of every kind, mixed, in all phases. `stages`: devices 1 to that many.

@@ -13,6 +13,7 @@
 #include "runtime/base/log.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/exhaustive.h"
+#include "tests/sim/pace_run.h"
 #include "tests/sim/plants.h"
 #include "tests/sim/scenario.h"
 
@@ -23,6 +24,7 @@ constexpr const char* kUsage =
     "usage: ftsim --seed N [--runs K] [--plant NAME] [--verbose] [--keep-going]\n"
     "       ftsim --scenario FILE... [--seed N] [--verbose]\n"
     "       ftsim --exhaustive [--keep-going]\n"
+    "       ftsim --pace\n"
     "       ftsim --plant list\n";
 constexpr size_t kLinesShown = 40;
 
@@ -188,6 +190,9 @@ int main_of(const std::vector<std::string>& arguments) {
       while (i + 1 < arguments.size() && arguments[i + 1].rfind("--", 0) != 0) {
         scenarios.push_back(arguments[++i]);
       }
+    } else if (option == "--pace") {
+      print_paces();
+      return 0;
     } else if (option == "--exhaustive") {
       exhaustive = true;
     } else if (option == "--help") {

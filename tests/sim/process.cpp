@@ -14,6 +14,9 @@ constexpr TimeUs kJournalUs = 3 * kMillisecondUs;
 constexpr TimeUs kCheckpointUs = 15 * kMillisecondUs;
 // A plant that acknowledges what is not synced: the disk catches up that much later.
 constexpr TimeUs kUnsyncedUs = 700 * kMillisecondUs;
+// A paced stage tells of its layers as often as a real one.
+constexpr int64_t kLooksEvery = 8;
+constexpr TimeUs kReferenceUs = 20;
 
 }  // namespace
 
@@ -22,11 +25,19 @@ namespace {
 // Of task_us, by TaskKind; forward, backward and step are those of an equal share of the layers.
 constexpr int kPercent[] = {200, 100, 200, 50, 100, 30, 20};
 
-// What a layer takes on a device that is not slow: forward, backward, share of the step.
-double layer_us(const RunSpec& spec) {
+// What each layer takes on a device that is not slow: forward, backward, share of the step.
+std::vector<double> layers_us(const RunSpec& spec) {
+  if (!spec.pace.empty()) return spec.pace.layer_us;
   const double percent =
       kPercent[1] + kPercent[2] + kPercent[3] / static_cast<double>(spec.micros());
-  return static_cast<double>(spec.task_us) * percent / 100 * (spec.stages + 1) / spec.layers;
+  const double each =
+      static_cast<double>(spec.task_us) * percent / 100 * (spec.stages + 1) / spec.layers;
+  return std::vector<double>(static_cast<size_t>(spec.layers), each);
+}
+
+std::vector<double> times(std::vector<double> values, double factor) {
+  for (double& value : values) value *= factor;
+  return values;
 }
 
 // What a stage tells of its layers: never the same twice.
@@ -41,9 +52,14 @@ std::vector<double> layer_times(int layers, int64_t batch) {
 void plan_dynamically(const RunSpec& spec, CentralOptions* central) {
   const auto layers = static_cast<size_t>(spec.layers);
   central->partition = Partition::kDynamic;
-  central->layer_us.assign(layers, layer_us(spec));
+  central->layer_us = layers_us(spec);
   central->layer_sizes.assign(layers, LayerSize{kStateBytes, kStateBytes, 8, 8});
   central->cut_sizes.assign(layers, CutSize{8, 8});
+  if (!spec.pace.empty()) {
+    central->layer_us = times(central->layer_us, 1 / spec.pace.speed(0));
+    central->layer_sizes = spec.pace.sizes;
+    central->cut_sizes = spec.pace.cuts;
+  }
   // Task times vary: the least gain makes it cut anew at any moment.
   if (spec.eager)
     central->repartition = RepartitionLimits{.every_us = 10 * kMillisecondUs,
@@ -107,6 +123,7 @@ void Process::run_central(const CentralSetup& setup) {
   central.training = spec.training();
   central.workers = setup.workers;
   central.layer_costs.assign(static_cast<size_t>(spec.layers), 1.0);
+  if (!spec.pace.empty()) central.layer_costs = spec.pace.layer_us;
   central.layer_bytes = spec.layer_bytes;
   if (spec.dynamic) plan_dynamically(spec, &central);
   central.model_input = 0;
@@ -262,32 +279,65 @@ void Process::interrupt() {
 
 // ---- Outside ----
 
-TimeUs Process::task_time(const Task& task) {
+TimeUs Process::paced_us(double us) {
+  const Pace& pace = all_.spec.pace;
+  const double drawn = static_cast<double>(all_.world.compute_dice.between(-1000, 1000)) / 1000;
+  const double factor = slowness_ / pace.speed(options_.device) * (1 + pace.scatter * drawn);
+  return static_cast<TimeUs>(us * factor);
+}
+
+TaskTime Process::task_time(const Task& task) {
   const RunSpec& spec = all_.spec;
   TimeUs about = spec.task_us * kPercent[static_cast<size_t>(task.kind)] / 100;
   if (task.kind == TaskKind::kConfigure) {
     const net::LayerRange& range = task.assign.stages(task.stage).range();
-    layers_ = range.last() - range.first();
+    range_ = {range.first(), range.last()};
   }
-  if (task.kind <= TaskKind::kStep && task.kind != TaskKind::kConfigure) {
-    about = about * layers_ * (spec.stages + 1) / spec.layers;
+  const bool trains = task.kind == TaskKind::kForward || task.kind == TaskKind::kBackward ||
+                      task.kind == TaskKind::kStep;
+  if (trains && !spec.pace.empty()) {
+    TaskTime time = paced_time(spec.pace, task.kind, range_, range_.first == 0);
+    time.result_us = paced_us(static_cast<double>(time.result_us));
+    time.rest_us = paced_us(static_cast<double>(time.rest_us));
+    return time;
   }
-  return slowness_ * about * all_.world.compute_dice.between(50, 150) / 100;
+  // Only a reference, where the time counts.
+  if (task.kind == TaskKind::kSnapshot && !spec.pace.empty()) return {kReferenceUs, 0};
+  if (trains) about = about * range_.count() * (spec.stages + 1) / spec.layers;
+  return {slowness_ * about * all_.world.compute_dice.between(50, 150) / 100, 0};
+}
+
+// What a stage tells of its layers; without a pace never the same twice.
+std::vector<double> Process::told_layer_us(const Task& task) const {
+  const Pace& pace = all_.spec.pace;
+  if (pace.empty()) return layer_times(range_.count(), task.batch);
+  if (task.batch % kLooksEvery != 0) return {};
+  return times({pace.layer_us.begin() + range_.first, pace.layer_us.begin() + range_.last},
+               slowness_ / pace.speed(options_.device));
 }
 
 void Process::start_task(Task task) {
   all_.plant->on_task(*this, &task);
   narrate(&all_.world, name(), task);
   tasks_.started(task);
-  const TimeUs takes = task_time(task);
+  const TaskTime time = task_time(task);
+  const TimeUs takes = time.result_us + owed_us_;
+  const TimeUs ready_at = std::max(now(), compute_free_at_) + time.result_us;
+  compute_free_at_ = ready_at + time.rest_us;
+  owed_us_ = time.rest_us;
   if (task.kind == TaskKind::kConfigure)
     all_.moment(Moment::kMove, static_cast<int64_t>(task.term));
-  when_running(takes, [this, task = std::move(task), takes] {
+  when_running(ready_at - now(), [this, task = std::move(task), takes] {
     tasks_.ended();
     TaskResult result = executor_.run(task);
     result.busy_us = takes;
-    if (task.kind == TaskKind::kMeasure) result.layer_us = {slowness_ * layer_us(all_.spec)};
-    if (task.kind == TaskKind::kStep) result.layer_us = layer_times(layers_, task.batch);
+    if (task.kind == TaskKind::kMeasure) {
+      const Pace& pace = all_.spec.pace;
+      const double factor = slowness_ / (pace.empty() ? 1 : pace.speed(options_.device));
+      const auto layer = static_cast<size_t>(std::max(task.layer, 0));
+      result.layer_us = {factor * layers_us(all_.spec)[layer]};
+    }
+    if (task.kind == TaskKind::kStep) result.layer_us = told_layer_us(task);
     result.work = static_cast<double>(takes) / slowness_;
     result.cpu_us = result.wall_us = static_cast<double>(takes);
     if (task.kind == TaskKind::kStep) all_.moment(Moment::kBatch, task.batch);
@@ -312,7 +362,10 @@ void Process::start_load(const Load& load) {
     LoadResult result;
     result.load = load;
     all_.plant->on_result(term_, &result.load.term);
-    result.input = wrap(input_of(evaluation, asked.batch, asked.micro));
+    const Pace& pace = all_.spec.pace;
+    const auto input_bytes =
+        pace.empty() ? static_cast<int64_t>(sizeof(Digest)) : pace.cuts[0].forward_bytes;
+    result.input = wrap(input_of(evaluation, asked.batch, asked.micro), input_bytes);
     const int64_t rows = evaluation ? all_.spec.rows_of_evaluation(load.batch) : kRows;
     BufferPtr labels = make_buffer(static_cast<size_t>(rows) * sizeof(Digest));
     const Digest digest = labels_of(evaluation, asked.batch, asked.micro);
@@ -409,6 +462,7 @@ void Process::tell(const Report& report) {
   } else {
     all_.world.note(name(), "tells, kind %lld", static_cast<int64_t>(report.index()));
   }
+  reports_told_.push_back({now(), report});
   setup_.disk->events.push_back(report);
   setup_.reports->told(report);
 }

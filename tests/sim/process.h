@@ -22,10 +22,16 @@ namespace ft::sim {
 struct ProcessOptions {
   std::string name;
   int host = 0;
+  int device = 0;  // 0: central's
   PeerId self = 0;
   uint64_t serial = 0;  // what the checkers know it by
   std::string listen;
   bool has_model = true;
+};
+
+struct TimedReport {
+  TimeUs at = 0;
+  Report report;
 };
 
 struct CentralSetup {
@@ -81,6 +87,7 @@ class Process : public Outside, public TransportHandler {
   const std::vector<std::string>& last_stages() const { return last_stages_; }
   int64_t replayed() const { return replayed_; }  // the most in one reconfiguration
   int repartitions() const { return repartitions_; }
+  const std::vector<TimedReport>& reports_told() const { return reports_told_; }
 
   // For plants.
   NodeCore& core() { return *core_; }
@@ -118,7 +125,9 @@ class Process : public Outside, public TransportHandler {
   void settle();
   void end();
   TimeUs data_time(TimeUs takes);
-  TimeUs task_time(const Task& task);
+  TaskTime task_time(const Task& task);
+  TimeUs paced_us(double us);
+  std::vector<double> told_layer_us(const Task& task) const;
   void hear(PeerId from, const net::Control& message);
 
   Surroundings& all_;
@@ -130,7 +139,9 @@ class Process : public Outside, public TransportHandler {
   CentralSetup setup_;
   net::Record* record_ = nullptr;  // of all_.records: ours
   int slowness_ = 1;
-  int layers_ = 0;  // of its range
+  LayerRange range_;
+  TimeUs compute_free_at_ = 0;
+  TimeUs owed_us_ = 0;  // of the task before, after its result
   TimeUs woken_at_ = 0;
   TimeUs started_at_ = 0;
   TimeUs led_at_ = -1;
@@ -147,6 +158,7 @@ class Process : public Outside, public TransportHandler {
   bool is_waiting_for_layers_ = false;
   int64_t replayed_ = 0;
   int repartitions_ = 0;
+  std::vector<TimedReport> reports_told_;
   std::vector<std::string> last_stages_;
 
   bool killed_ = false;

@@ -8,6 +8,7 @@
 #include "net/message.pb.h"
 #include "runtime/base/clock.h"
 #include "tests/sim/dice.h"
+#include "tests/sim/pace.h"
 
 namespace ft::sim {
 
@@ -34,6 +35,7 @@ struct RunSpec {
   TimeUs task_us = 4 * kMillisecondUs;  // about what a forward pass takes
   TimeUs latency_us = 300;
   int64_t bytes_per_s = 100'000'000;
+  Pace pace;  // if not empty, it says what tasks take and what crosses cuts
 
   int micros() const { return sync ? micro_batches : 1; }
   // The last evaluation batch lacks a row.

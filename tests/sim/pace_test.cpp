@@ -1,0 +1,95 @@
+// How fast simulated clusters train, in virtual time: figures are exact and repeat.
+
+#include <algorithm>
+#include <doctest/doctest.h>
+
+#include "runtime/base/log.h"
+#include "tests/sim/pace_run.h"
+
+namespace ft::sim {
+namespace {
+
+PaceRun find_run(const std::string& name) {
+  set_log_level(LogLevel::kError);
+  for (const PaceRun& run : pace_runs()) {
+    if (run.name == name) return run;
+  }
+  FAIL("no such run: " << name);
+  return {};
+}
+
+PaceFigures paced(const std::string& name) {
+  PaceFigures figures = run_pace(find_run(name));
+  CAPTURE(name);
+  CHECK(figures.result.violation == "");
+  return figures;
+}
+
+double seconds(const PaceFigures& figures, int64_t first, int64_t last) {
+  return figures.part(first, last).batch_us * static_cast<double>(last - first) / kSecondUs;
+}
+
+}  // namespace
+
+TEST_CASE("pace: unequal devices train at 95 % of the ideal, and as fast as the plan promised") {
+  for (const std::string more : {"", "+-10 %"}) {
+    for (const std::string speeds : {"1 1 1 ", "1 1 0.1 ", "1 1 1 1 0.1 ", "1 0.5 0.25 "}) {
+      const PaceFigures figures = paced(speeds + more);
+      CAPTURE(speeds + more);
+      CHECK(figures.steady().of_ideal > 0.95);
+      CHECK(figures.promised_over_steady() == doctest::Approx(1).epsilon(0.03));
+    }
+  }
+}
+
+TEST_CASE("pace: the paper's headline, an even split against one by speeds") {
+  const auto ratio = [](const std::string& speeds) {
+    return paced(speeds + "even").steady().batch_us / paced(speeds).steady().batch_us;
+  };
+  // The slow one's even share is 0.323 of the model here, whose layers are no smaller: 6.77 at most.
+  CHECK(ratio("1 1 0.1 ") > 6.7);
+  CHECK(ratio("1 1 1 1 0.1 ") > 7.8);
+}
+
+TEST_CASE("pace: the order of joining makes no difference") {
+  std::vector<double> times;
+  for (const char* speeds :
+       {"1 0.5 0.25 ", "1 0.25 0.5 ", "0.5 1 0.25 ", "0.5 0.25 1 ", "0.25 1 0.5 ", "0.25 0.5 1 "}) {
+    times.push_back(paced(speeds).steady().batch_us);
+  }
+  const auto [least, greatest] = std::minmax_element(times.begin(), times.end());
+  CHECK(*greatest / *least < 1.03);
+}
+
+TEST_CASE("pace: a device drops to a tenth; 20 batches and the move later all is as it can be") {
+  const PaceFigures figures = paced("1 1 1 a tenth, 20 s");
+  const std::vector<double> moves = figures.reconfigured_s("repartition");
+  REQUIRE(moves.size() == 2);
+  const double new_ideal = 2.1 / 3;
+  CHECK(figures.part(520, 560).of_ideal > 0.9 * new_ideal);
+  // It hears the good news from that device, which has little to do: within a second.
+  const int64_t last = static_cast<int64_t>(figures.batch_at.size()) - 100;
+  CHECK(figures.part(last - 100, last).of_ideal > 0.95);
+  CHECK(moves[1] - moves[0] < 20);
+  CHECK(seconds(figures, 500, 520) < 2.5);
+}
+
+TEST_CASE("pace: a device behind 2 MB/s is left out, and makes no other link look slow") {
+  const PaceFigures figures = paced("1 1 1 2 MB/s");
+  CHECK(figures.result.last_stages == std::vector<std::string>{"central", "stage-2"});
+  CHECK(figures.steady().of_ideal > 0.95 * 2 / 3);
+  CHECK(figures.promised_over_steady() == doctest::Approx(1).epsilon(0.1));
+}
+
+TEST_CASE("pace: noise of constant devices moves nothing after the first ten seconds") {
+  PaceRun run = find_run("1 0.5 0.25 +-10 %");
+  run.scatter = 0.3;
+  run.batches = 1000;
+  for (uint64_t seed = 1; seed <= 2; ++seed) {
+    CAPTURE(seed);
+    const PaceFigures figures = run_pace(run, seed);
+    for (const double at : figures.reconfigured_s("repartition")) CHECK(at < 10);
+  }
+}
+
+}  // namespace ft::sim
