@@ -21,14 +21,14 @@ bool Chunker::empty() const {
                      [](const auto& queue) { return queue.empty(); });
 }
 
-Chunk Chunker::pop() {
-  FT_CHECK(!empty());
+Chunk Chunker::pop(int64_t bytes_max) {
+  FT_CHECK(!empty() && bytes_max > 0 && bytes_max <= kChunkBytesMax);
   std::deque<Transfer>& queue =
       *std::find_if(queues_.begin(), queues_.end(), [](const auto& item) { return !item.empty(); });
   Transfer& transfer = queue.front();
   const int64_t left = static_cast<int64_t>(transfer.bytes->size()) - transfer.offset;
   Chunk chunk{transfer.name, transfer.bytes, transfer.offset,
-              static_cast<int32_t>(std::min(left, kChunkBytesMax))};
+              static_cast<int32_t>(std::min(left, bytes_max))};
   transfer.offset += chunk.chunk_bytes;
   bytes_pending_ -= chunk.chunk_bytes;
   if (left == chunk.chunk_bytes) queue.pop_front();

@@ -1,5 +1,6 @@
 #include "net/link.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace ft {
@@ -31,6 +32,7 @@ Status Link::connect(Sockets* sockets, PeerId self, const std::string& control_e
 void Link::begin(Session session, const Envelope& envelope) {
   session_ = std::move(session);
   meter_.forget_burst();
+  set_floor();
   pump_acks(envelope);
 }
 
@@ -44,7 +46,18 @@ bool Link::acknowledged(Channel channel, uint64_t next, TimeUs now) {
   if (!session_.sender(channel).acknowledge(next, now)) return false;
   const int64_t after = bytes_in_flight();
   if (after < before) meter_.acknowledged(before - after, after == 0, now);
+  set_floor();
   return true;
+}
+
+// What the link carries in the time that an urgent transfer may wait, and while an acknowledgement
+// is on its way.
+void Link::set_floor() {
+  const double bytes_per_us = meter_.bytes_per_us();
+  if (bytes_per_us <= 0) return;
+  const double us = static_cast<double>(kDelayTargetUs) + meter_.round_trip_us();
+  const double bytes = std::min(us * bytes_per_us, static_cast<double>(kWindowBytesFirst));
+  session_.sender(Channel::kBulk).set_floor(static_cast<int64_t>(bytes));
 }
 
 bool Link::hand_over(Channel channel, const Frame& frame) {

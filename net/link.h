@@ -52,6 +52,7 @@ class Link {
 
  private:
   bool hand_over(Channel channel, const Frame& frame);
+  void set_floor();
   int64_t bytes_in_flight() const;
 
   PeerId peer_;

@@ -55,8 +55,12 @@ bool Session::send_bulk(const BulkName& name, ConstBufferPtr bytes, Priority pri
 // arrives meanwhile comes before it.
 const Frame* Session::next(Channel channel) {
   SendStream& stream = sender(channel);
-  if (channel == Channel::kBulk && stream.has_room(kBulkFrameBytesMax) && !chunker_.empty()) {
-    stream.push(make_bulk_frame(envelope_, stream.next_sequence(), chunker_.pop()));
+  if (channel != Channel::kBulk || chunker_.empty()) return stream.next();
+  // Two chunks fill the window, so that a small one does not wait for a large one on a slow link.
+  const int64_t frame_bytes = std::min(stream.window_bytes() / 2, kBulkFrameBytesMax);
+  if (stream.has_room(frame_bytes)) {
+    const int64_t chunk_bytes = frame_bytes - static_cast<int64_t>(kBulkHeaderBytes);
+    stream.push(make_bulk_frame(envelope_, stream.next_sequence(), chunker_.pop(chunk_bytes)));
   }
   return stream.next();
 }

@@ -14,7 +14,7 @@ constexpr int kAckFrames = static_cast<int>(kWindowFrames) / 4;
 }  // namespace
 
 SendStream::SendStream(const WindowOptions& options)
-    : options_(options), window_bytes_(options.bytes_min) {
+    : options_(options), floor_bytes_(options.bytes_min), window_bytes_(options.bytes_min) {
   FT_CHECK(options.bytes_min > 0 && options.bytes_min <= options.bytes_max);
 }
 
@@ -82,9 +82,14 @@ void SendStream::adapt_window(TimeUs delay, int64_t bytes, TimeUs now) {
   if (delay < kDelayTargetUs) {
     window_bytes_ = std::min(window_bytes_ + bytes, options_.bytes_max);
   } else if (now >= shrink_after_) {
-    window_bytes_ = std::max(window_bytes_ * 3 / 4, options_.bytes_min);
+    window_bytes_ = std::max(window_bytes_ * 3 / 4, floor_bytes_);
     shrink_after_ = now + delay;
   }
+}
+
+void SendStream::set_floor(int64_t bytes) {
+  floor_bytes_ =
+      std::clamp(bytes, std::min(kWindowBytesMin, options_.bytes_min), options_.bytes_min);
 }
 
 void SendStream::rewind() {

@@ -10,7 +10,9 @@
 // acknowledgement has come for long, backing off.
 //
 // The window grows while acknowledgements come back quickly and shrinks when frames queue on a slow
-// link: an urgent transfer waits behind at most about kDelayTargetUs of older frames.
+// link: an urgent transfer waits behind at most about kDelayTargetUs of older frames. It does not
+// shrink below what the link carries in that time, as far as known (set_floor): a peer that pauses
+// is no slow link.
 
 #include <cstdint>
 #include <deque>
@@ -23,16 +25,17 @@
 namespace ft {
 
 constexpr int64_t kWindowBytes = 8 << 20;  // bulk; also what a receiver may have to hold
-constexpr int64_t kWindowBytesMin = 2 * kBulkFrameBytesMax;
-constexpr int64_t kControlWindowBytes = 2 << 20;  // two messages of the largest size
+constexpr int64_t kWindowBytesMin = 32 << 10;
+constexpr int64_t kWindowBytesFirst = 2 * kBulkFrameBytesMax;  // until the link is known
+constexpr int64_t kControlWindowBytes = 2 << 20;               // two messages of the largest size
 constexpr size_t kWindowFrames = 128;
-constexpr TimeUs kDelayTargetUs = 30 * kMillisecondUs;
+constexpr TimeUs kDelayTargetUs = 15 * kMillisecondUs;
 constexpr TimeUs kResendMinUs = kSecondUs;
 constexpr TimeUs kResendMaxUs = 8 * kSecondUs;
 constexpr TimeUs kNever = std::numeric_limits<TimeUs>::max();
 
 struct WindowOptions {
-  int64_t bytes_min = kWindowBytesMin;
+  int64_t bytes_min = kWindowBytesFirst;
   int64_t bytes_max = kWindowBytes;  // equal to bytes_min: fixed
 };
 
@@ -64,6 +67,9 @@ class SendStream {
   int64_t bytes_pending() const { return bytes_pending_; }
   int64_t bytes_in_flight() const { return bytes_in_flight_; }
   int64_t window_bytes() const { return window_bytes_; }
+  // From now on the window may shrink to this, at least kWindowBytesMin and at most what it began
+  // with.
+  void set_floor(int64_t bytes);
 
  private:
   struct Entry {
@@ -75,6 +81,7 @@ class SendStream {
   void adapt_window(TimeUs delay, int64_t bytes, TimeUs now);
 
   WindowOptions options_;
+  int64_t floor_bytes_;
   std::deque<Entry> frames_;  // [0, cursor_) in flight, the rest not sent (again) yet
   uint64_t base_ = 0;         // sequence of frames_[0]
   size_t cursor_ = 0;

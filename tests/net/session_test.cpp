@@ -87,6 +87,22 @@ TEST_CASE("session: while the window is closed an urgent transfer overtakes, num
   CHECK(pump(&session).front() == 2);
 }
 
+TEST_CASE("session: on a slow link chunks are half the window") {
+  Session session(kEnvelope, false);
+  SendStream& stream = session.sender(Channel::kBulk);
+  stream.set_floor(kWindowBytesMin);
+  send_tensor(&session, 1, 10 * kChunkBytesMax, Priority::kReplica);
+  TimeUs now = 0;
+  int32_t chunk_bytes = 0;
+  for (int i = 0; i < 40; ++i) {
+    chunk_bytes = header_of(*session.next(Channel::kBulk)).chunk_bytes;
+    stream.sent(now);
+    now += 2 * kDelayTargetUs;
+    CHECK(stream.acknowledge(stream.next_sequence(), now));
+  }
+  CHECK(chunk_bytes == kWindowBytesMin / 2 - static_cast<int64_t>(kBulkHeaderBytes));
+}
+
 TEST_CASE("session: too much for a peer that acknowledges nothing is refused, not queued") {
   Session session(kEnvelope, false);
   size_t queued = 0;

@@ -242,6 +242,27 @@ TEST_CASE("stream: the window shrinks when frames queue and grows when they do n
   CHECK(stream.window_bytes() == 1000);
 }
 
+TEST_CASE("stream: on a slow link the window shrinks to what that carries, not below the least") {
+  SendStream stream(WindowOptions{});
+  TimeUs now = 0;
+  const auto exchange_slowly = [&] {
+    for (int i = 0; i < 40; ++i) {
+      stream.push(frame_of(1000));
+      send_all(&stream, now);
+      now += 2 * kDelayTargetUs;
+      CHECK(stream.acknowledge(stream.next_sequence(), now));
+    }
+    return stream.window_bytes();
+  };
+  CHECK(exchange_slowly() == kWindowBytesFirst);
+  stream.set_floor(100'000);
+  CHECK(exchange_slowly() == 100'000);
+  stream.set_floor(1);
+  CHECK(exchange_slowly() == kWindowBytesMin);
+  stream.set_floor(int64_t{1} << 40);
+  CHECK(exchange_slowly() == kWindowBytesFirst);
+}
+
 TEST_CASE("stream: the receiver delivers the next frame only") {
   ReceiveStream stream(0);
   CHECK(stream.is_ack_wanted());  // says that it begins
