@@ -1,7 +1,9 @@
 // Times whole training steps (forward, cross-entropy, backward, SGD) of a model on this machine,
 // with the executor alone: no pipeline, no data.
 //
-// Usage: training_step MODEL.onnx BATCH THREADS STEPS
+// Usage: training_step MODEL.onnx BATCH THREADS STEPS [IN_FLIGHT=1]
+// With IN_FLIGHT n, n batches are between forward and backward, as in the first of n stages: what
+// backward reads has left the caches by then.
 // Prints one line of JSON: the milliseconds of each step after two warm-up steps, and the median.
 
 #include <algorithm>
@@ -20,7 +22,7 @@ namespace {
 
 constexpr int kWarmUpSteps = 2;
 
-ft::Status run(const char* path, int64_t batch, int threads, int steps) {
+ft::Status run(const char* path, int64_t batch, int threads, int steps, int64_t in_flight) {
   FT_ASSIGN_OR_RETURN(const ft::BufferPtr file, ft::read_file(path));
   ft::ImportOptions import_options;
   import_options.batch = batch;
@@ -30,7 +32,8 @@ ft::Status run(const char* path, int64_t batch, int threads, int steps) {
   ft::TrainerOptions options;
   options.batch_size = batch;
   options.optimizer.weight_decay = 1e-4F;
-  options.steps_by_layer = options.one_in_flight = true;
+  options.steps_by_layer = true;
+  options.one_in_flight = in_flight == 1;
   FT_ASSIGN_OR_RETURN(std::unique_ptr<ft::RangeTrainer> trainer,
                       ft::RangeTrainer::create(model, {0, model->layer_count()}, options, &pool));
   std::vector<ft::LayerState> states;
@@ -50,12 +53,15 @@ ft::Status run(const char* path, int64_t batch, int threads, int steps) {
   for (int64_t i = 0; i < batch; ++i) reinterpret_cast<int64_t*>(labels->data())[i] = i % 10;
 
   std::vector<double> times;
-  for (int64_t step = 0; step < steps + kWarmUpSteps; ++step) {
+  for (int64_t batch_in = 0; batch_in < steps + kWarmUpSteps + in_flight - 1; ++batch_in) {
     const ft::TimeUs began = ft::monotonic_now_us();
-    auto result = trainer->forward(step, 0, step - 1, {input}, labels);
+    const int64_t version = std::max<int64_t>(batch_in - in_flight, -1);
+    auto result = trainer->forward(batch_in, 0, version, {input}, labels);
     if (!result.ok()) return result.status();
+    const int64_t step = batch_in - (in_flight - 1);
+    if (step < 0) continue;
     trainer->backward(step, 0, {});
-    trainer->step(step, step, {step, {}});
+    trainer->step(step, step, {step + 1 - in_flight, {}});
     const auto us = static_cast<double>(ft::monotonic_now_us() - began);
     if (step >= kWarmUpSteps) times.push_back(us / 1e3);
   }
@@ -73,12 +79,13 @@ ft::Status run(const char* path, int64_t batch, int threads, int steps) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) {
-    std::fprintf(stderr, "usage: training_step MODEL.onnx BATCH THREADS STEPS\n");
+  const int64_t in_flight = argc == 6 ? std::atoll(argv[5]) : 1;
+  if (argc < 5 || argc > 6 || in_flight < 1) {
+    std::fprintf(stderr, "usage: training_step MODEL.onnx BATCH THREADS STEPS [IN_FLIGHT]\n");
     return 2;
   }
   const ft::Status status =
-      run(argv[1], std::atoll(argv[2]), std::atoi(argv[3]), std::atoi(argv[4]));
+      run(argv[1], std::atoll(argv[2]), std::atoi(argv[3]), std::atoi(argv[4]), in_flight);
   if (!status.ok()) std::fprintf(stderr, "training_step: %s\n", status.message().c_str());
   return static_cast<int>(status.code());
 }
