@@ -57,7 +57,10 @@ struct RepartitionLimits {
   // else runs on a device comes and goes.
   double gain_at_once = 0.1;
   int looks = 3;
-  double pays = 2;  // and it must save that many times what the move costs
+  // And it must save that many times what the move costs within the horizon: nobody knows that
+  // speeds stay for longer.
+  double pays = 2;
+  TimeUs horizon_us = 60 * kSecondUs;
   // The pipeline fills and caches warm up: the first batches of a term say nothing about speed.
   int64_t first_batches = 5;
 };
@@ -203,6 +206,7 @@ class Central {
   void note_room(const PlanRequest& request, const std::vector<PeerId>& devices, const Row& row);
   double predict_now(const PlanRequest& request, const std::vector<PeerId>& devices) const;
   void note_link(PeerId from, const net::LinkSpeed& link);
+  double replica_bytes_per_us(const std::vector<PeerId>& devices) const;
   LinkCost link_cost(PeerId from, PeerId to) const;
   void note_speed(Device* device, PeerId peer, const net::Progress& progress);
   void note_shift(double shift);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "runtime/pipeline/central.h"
 #include "runtime/pipeline/plan_report.h"
@@ -24,8 +25,20 @@ constexpr TimeUs kMoveUs = 300 * kMillisecondUs;  // until one was seen
 // A device that is left out can hardly show that it was the moment that was bad, and not the device
 // or its links: such a plan must save more.
 constexpr TimeUs kLeaveOutUs = kSecondUs;
+// An urgent transfer waits behind what has left already: half of two chunks on average, or where
+// that takes longer half of net/stream.h's kDelayTargetUs.
+constexpr double kAheadBytes = 256 << 10;
+constexpr double kAheadUs = 7'500;
 // A plan's prediction is compared with that many batches.
 constexpr int64_t kPredictedBatches = 40;
+
+// Replicas travel when nothing else does, but what of them has left is not overtaken. A link that
+// they keep busy for a part of the time delays that part of the transfers.
+LinkCost behind_replicas(LinkCost cost, double replica_bytes_per_us) {
+  const double busy = std::min(replica_bytes_per_us / cost.bytes_per_us, 1.0);
+  cost.latency_us += busy * std::min(kAheadBytes / cost.bytes_per_us, kAheadUs);
+  return cost;
+}
 
 }  // namespace
 
@@ -130,6 +143,7 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
   request.cuts = options_.cut_sizes;
   request.links.assign(devices.size(), std::vector<LinkCost>(devices.size()));
   const auto model_bytes = static_cast<int64_t>(options_.model->size());
+  const double replica_bytes = replica_bytes_per_us(devices);
   if (request.sync) request.deferred = kDeferred;
   for (size_t i = 0; i < devices.size(); ++i) {
     const Device& device = members_.at(devices[i]);
@@ -144,13 +158,30 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
     }
     request.devices.push_back(std::move(cost));
     for (size_t j = 0; j < i; ++j) {
-      request.links[i][j] = link_cost(devices[i], devices[j]);
-      request.links[j][i] = link_cost(devices[j], devices[i]);
+      request.links[i][j] = behind_replicas(link_cost(devices[i], devices[j]), replica_bytes);
+      request.links[j][i] = behind_replicas(link_cost(devices[j], devices[i]), replica_bytes);
       if (reaches(devices[j], devices[i])) continue;
       request.unreachable.emplace(static_cast<int>(j), static_cast<int>(i));
     }
   }
   return request;
+}
+
+// About how fast replicas come into being: the model's state in each cut interval, as if all
+// devices were as fast as the fastest.
+double Central::replica_bytes_per_us(const std::vector<PeerId>& devices) const {
+  const int64_t every = options_.training.replicate_every();
+  double least_us = std::numeric_limits<double>::infinity();
+  for (const PeerId peer : devices) {
+    const std::vector<double>& us = members_.at(peer).layer_us;
+    least_us = std::min(least_us, std::accumulate(us.begin(), us.end(), 0.0));
+  }
+  const double batch_us =
+      least_us * micro_count(options_.training) / static_cast<double>(devices.size());
+  if (every <= 0 || batch_us <= 0) return 0;
+  const auto bytes = static_cast<double>(
+      std::accumulate(options_.layer_bytes.begin(), options_.layer_bytes.end(), int64_t{0}));
+  return bytes / static_cast<double>(every) / batch_us;
 }
 
 void Central::note_link(PeerId from, const net::LinkSpeed& link) {
@@ -296,8 +327,8 @@ void Central::note_shift(double shift) {
   jump_again_at_ = now_ + kJumpUs;
 }
 
-// Whether the batches that are left make up for the move: the pipeline runs empty, layers travel,
-// it fills again.
+// Whether the batches that are left, or those within the horizon, make up for the move: the
+// pipeline runs empty, layers travel, it fills again.
 bool Central::pays(double batch_us, const Plan& plan) const {
   double gain = gain_wanted_;
   for (const DeviceReport& stage : stages_) {
@@ -305,7 +336,9 @@ bool Central::pays(double batch_us, const Plan& plan) const {
     gain = std::max(gain, options_.repartition.errors * error);
   }
   if (plan.batch_us > batch_us * (1 - gain)) return false;
-  const double saved_us = (batch_us - plan.batch_us) * static_cast<double>(batches_ - next_batch_);
+  const double batches = std::min(static_cast<double>(batches_ - next_batch_),
+                                  static_cast<double>(options_.repartition.horizon_us) / batch_us);
+  const double saved_us = (batch_us - plan.batch_us) * batches;
   const TimeUs move_us = last_move_us_ > 0 ? last_move_us_ : kMoveUs;
   const bool leaves_out = plan.stages.size() < stages_.size();
   const double cost_us =

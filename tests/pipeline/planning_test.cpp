@@ -105,7 +105,8 @@ class Cluster {
       heartbeats();
     }
   }
-  double noise = 0;  // how far off each batch's work may be
+  ft::TimeUs ready_us = 0;  // what each device takes for what it fetches, one after the other
+  double noise = 0;         // how far off each batch's work may be
   // What the stages tell of their layers, if they do: by layer of the model.
   std::vector<double> told_layer_us;
   int told_too_many = 0;
@@ -193,6 +194,7 @@ class Cluster {
         base_[peer] = times(peer);
       }
     } else if (asked.has_assign()) {
+      now_ += ready_us;
       message.mutable_ready();
     } else if (asked.has_hold_cut()) {
       holds_ = true;
@@ -296,6 +298,20 @@ TEST_CASE("planning: a small gain must last; then it is taken, once") {
   CHECK(cluster.layers_of(3) == 38);
   for (int i = 0; i < 2000; ++i) cluster.batch();
   CHECK(cluster.reasons().size() == 2);
+}
+
+TEST_CASE("planning: a move that takes long must pay within a minute") {
+  for (const bool slow : {false, true}) {
+    CAPTURE(slow);
+    Cluster cluster(Cluster::options(2, 10 * kLayers), 2);
+    for (int i = 0; i < 100; ++i) cluster.batch();
+    cluster.ready_us = slow ? 2 * ft::kSecondUs : 0;
+    cluster.set_times(3, 2);  // much slower: a move, which shows how long moves take
+    while (cluster.reasons().size() == 1) cluster.batch();
+    cluster.set_times(3, 2.2);  // 7 % too slow for its layers now
+    for (int i = 0; i < 10'000; ++i) cluster.batch();
+    CHECK(cluster.reasons().size() == (slow ? 2 : 3));
+  }
 }
 
 TEST_CASE("planning: a cut follows what stages tell of their layers, if it can be true") {
