@@ -126,6 +126,8 @@ void Stage::start(Task task) {
 // begin as well. The other way round the next stage starves until this one's backward pass and step
 // are done, then gets two batches at once, and passes the pattern on: three equal devices got 0.92
 // of the ideal instead of 0.97 (ftsim --pace), and fewer the more they were disturbed.
+// An evaluation waits until no backward pass can begin: at the last stage it works where the stash
+// of the one batch in flight lies. Forward passes wait for the evaluation.
 void Stage::dispatch() {
   if (busy_) return;
   if (configure_wanted_) {
@@ -133,8 +135,8 @@ void Stage::dispatch() {
     return;
   }
   const bool trains = phase_ == Phase::kTraining && has_range();
-  if (trains && (start_snapshot() || start_step() || start_evaluation() || start_forward() ||
-                 start_backward())) {
+  if (trains && (start_snapshot() || start_step() || (evaluations_.empty() && start_forward()) ||
+                 start_backward() || start_evaluation() || start_forward())) {
     return;
   }
   (void)start_measure();

@@ -55,14 +55,22 @@ ft::TaskResult done(const ft::Task& task) {
   result.term = task.term;
   result.batch = task.batch;
   result.version = task.version;
-  if (task.kind == ft::TaskKind::kForward || task.kind == ft::TaskKind::kBackward) {
+  result.layer = task.layer;
+  if (task.kind != ft::TaskKind::kConfigure && task.kind != ft::TaskKind::kStep) {
     result.tensors = {ft::make_buffer(8)};
   }
   return result;
 }
 
+// Ends the task, and snapshots behind it; returns what begins then.
+ft::Task finish(ft::Stage* stage, const ft::Task& task) {
+  ft::Task next = begun(stage->step(done(task), 0));
+  while (next.kind == ft::TaskKind::kSnapshot) next = begun(stage->step(done(next), 0));
+  return next;
+}
+
 // The first of two stages, one layer each, about to train 10 batches.
-ft::Stage first_of_two() {
+ft::Stage first_of_two(int batches_per_epoch) {
   ft::StageOptions options;
   options.self = kCentral;
   options.beside_central = true;
@@ -79,7 +87,10 @@ ft::Stage first_of_two() {
   body->set_failure_timeout_us(ft::kSecondUs);
   body->mutable_training()->set_schedule(ft::net::kAsync);
   body->mutable_training()->set_batches(10);
-  body->mutable_training()->set_batches_per_epoch(10);
+  body->mutable_training()->set_batches_per_epoch(batches_per_epoch);
+  body->mutable_training()->set_evaluate(true);
+  body->mutable_training()->set_evaluation_batches(1);
+  body->mutable_training()->set_evaluation_rows(1);
   body->mutable_training()->set_batch_size(1);
   for (const ft::PeerId peer : {kCentral, kNext}) {
     ft::net::StageInfo* info = body->add_stages();
@@ -106,7 +117,7 @@ ft::Stage first_of_two() {
 // Backward first would leave the next stage without work until this one's whole backward pass and
 // step are done.
 TEST_CASE("stage: of a forward and a backward pass that may both begin, the forward comes first") {
-  ft::Stage stage = first_of_two();
+  ft::Stage stage = first_of_two(10);
   ft::Task task = begun(stage.step(bulk_from(kCentral, ft::BulkKind::kActivation, 0), 0));
   CHECK(task.kind == ft::TaskKind::kForward);
   stage.step(bulk_from(kCentral, ft::BulkKind::kActivation, 1), 0);
@@ -124,6 +135,32 @@ TEST_CASE("stage: of a forward and a backward pass that may both begin, the forw
   CHECK((task.kind == ft::TaskKind::kForward && task.batch == 2));
   task = begun(stage.step(done(task), 0));
   CHECK((task.kind == ft::TaskKind::kBackward && task.batch == 1));
+}
+
+// With one batch in flight what its backward pass needs lies where an evaluation works.
+TEST_CASE("stage: an evaluation waits for what has begun, forward passes wait for it") {
+  ft::Stage stage = first_of_two(1);  // an epoch is a batch: each version is evaluated
+  ft::Task task = begun(stage.step(bulk_from(kCentral, ft::BulkKind::kActivation, 0), 0));
+  stage.step(bulk_from(kCentral, ft::BulkKind::kActivation, 1), 0);
+  task = finish(&stage, task);
+  CHECK((task.kind == ft::TaskKind::kForward && task.batch == 1));
+  finish(&stage, task);
+  task = begun(stage.step(bulk_from(kNext, ft::BulkKind::kGradient, 0), 0));
+  stage.step(bulk_from(kNext, ft::BulkKind::kGradient, 1), 0);
+  stage.step(bulk_from(kCentral, ft::BulkKind::kActivation, 2), 0);
+  task = finish(&stage, task);
+  CHECK(task.kind == ft::TaskKind::kStep);
+  ft::BulkEvent evaluation = bulk_from(kCentral, ft::BulkKind::kEvaluation, 0);
+  evaluation.name.version = 0;
+  stage.step(evaluation, 0);
+  task = finish(&stage, task);
+  CHECK((task.kind == ft::TaskKind::kBackward && task.batch == 1));
+  task = finish(&stage, task);
+  CHECK(task.kind == ft::TaskKind::kStep);
+  task = finish(&stage, task);
+  CHECK((task.kind == ft::TaskKind::kEvaluate && task.version == 0));
+  task = finish(&stage, task);
+  CHECK((task.kind == ft::TaskKind::kForward && task.batch == 2));
 }
 
 TEST_CASE(

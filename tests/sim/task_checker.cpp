@@ -60,6 +60,9 @@ void TaskChecker::started(const Task& task) {
     case TaskKind::kEvaluate:
       require(spec_.is_evaluated(task.version) && task.version <= version_,
               "an evaluation of a version that is no evaluated cut", task);
+      // What lies between forward and backward is where an evaluation works, if it is one batch.
+      require(stages_ - stage_ > 1 || forwards_ == backwards_,
+              "an evaluation between forward and backward at the last stage", task);
       break;
     case TaskKind::kSnapshot:
       require(task.version <= version_, "a snapshot of a version not made yet", task);
