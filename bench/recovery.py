@@ -9,7 +9,8 @@ word: connections stay open, nothing answers; the figures then have the failure 
 and the stall is told beyond it as well.
 With --restart each round is done again the way of a run without replicas: when the device is lost
 everything is stopped, and the two that are left begin again at once from central's checkpoint (a
-person would need longer). Both are told by the time until training is where it was.
+person would need longer, and with --silent would first have to notice). Both are told by the time
+until training is where it was.
 Times are of a clock outside: of the moments at which central's events arrive. Needs Debian's
 python3-torch, python3-torchvision and python3-onnx (for the model) and a built preset
 (--build build/release).

@@ -28,7 +28,8 @@ class Chunker {
   // REQUIRES: at most kTransferBytesMax bytes.
   bool push(const BulkName& name, ConstBufferPtr bytes, Priority priority);
   bool empty() const;
-  // The next chunk to send, of at most that many bytes. REQUIRES: not empty.
+  // The next chunk to send, of at most that many bytes. REQUIRES: not empty; 0 < bytes_max <=
+  // kChunkBytesMax.
   Chunk pop(int64_t bytes_max = kChunkBytesMax);
   // Bytes that have not left yet.
   int64_t bytes_pending() const { return bytes_pending_; }

@@ -7,6 +7,7 @@ namespace ft {
 namespace {
 
 constexpr size_t kUnsequencedMax = 16;
+constexpr double kRoundTripUs = 50'000;  // of a link that nothing is known of: a poor radio link
 constexpr Channel kChannels[] = {Channel::kControl, Channel::kBulk};
 
 }  // namespace
@@ -51,11 +52,13 @@ bool Link::acknowledged(Channel channel, uint64_t next, TimeUs now) {
 }
 
 // What the link carries in the time that an urgent transfer may wait, and while an acknowledgement
-// is on its way.
+// is on its way. Nothing small may have told how long that is; guessed too short, the window and
+// with it the rate would shrink each other.
 void Link::set_floor() {
   const double bytes_per_us = meter_.bytes_per_us();
   if (bytes_per_us <= 0) return;
-  const double us = static_cast<double>(kDelayTargetUs) + meter_.round_trip_us();
+  const double known_us = meter_.round_trip_us();
+  const double us = static_cast<double>(kDelayTargetUs) + (known_us > 0 ? known_us : kRoundTripUs);
   const double bytes = std::min(us * bytes_per_us, static_cast<double>(kWindowBytesFirst));
   session_.sender(Channel::kBulk).set_floor(static_cast<int64_t>(bytes));
 }

@@ -27,7 +27,9 @@ void LinkMeter::began(TimeUs now) {
 void LinkMeter::acknowledged(int64_t bytes, bool idle, TimeUs now) {
   if (from_ < 0) return;
   bytes_ += bytes;
-  if (!idle && bytes_ < kBurstBytes && now - from_ < kBurstUs) return;
+  const bool long_enough =
+      bytes_ >= kBurstBytes || (now - from_ >= kBurstUs && bytes_ >= kLargeBytes);
+  if (!idle && !long_enough) return;
   close(now);
   if (idle) {
     from_ = -1;

@@ -88,6 +88,7 @@ void SendStream::adapt_window(TimeUs delay, int64_t bytes, TimeUs now) {
 }
 
 void SendStream::set_floor(int64_t bytes) {
+  FT_CHECK(options_.bytes_min < options_.bytes_max);
   floor_bytes_ =
       std::clamp(bytes, std::min(kWindowBytesMin, options_.bytes_min), options_.bytes_min);
 }

@@ -10,9 +10,9 @@
 // acknowledgement has come for long, backing off.
 //
 // The window grows while acknowledgements come back quickly and shrinks when frames queue on a slow
-// link: an urgent transfer waits behind at most about kDelayTargetUs of older frames. It does not
-// shrink below what the link carries in that time, as far as known (set_floor): a peer that pauses
-// is no slow link.
+// link: an urgent transfer waits behind at most about kDelayTargetUs of older frames. It is never
+// below what the link carries in that time and a round trip, as far as known (set_floor): a peer
+// that pauses is no slow link.
 
 #include <cstdint>
 #include <deque>
@@ -68,7 +68,7 @@ class SendStream {
   int64_t bytes_in_flight() const { return bytes_in_flight_; }
   int64_t window_bytes() const { return window_bytes_; }
   // From now on the window may shrink to this, at least kWindowBytesMin and at most what it began
-  // with.
+  // with. REQUIRES: the window is not fixed.
   void set_floor(int64_t bytes);
 
  private:

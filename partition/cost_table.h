@@ -15,9 +15,10 @@ namespace ft {
 constexpr double kNoLimit = std::numeric_limits<double>::max();
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
-// The transfers between two neighbours, for each cut: forward + gradient, and the greater of them.
+// The transfers between two neighbours, for each cut: forward + gradient, times latency_weight(),
+// and the greater of them.
 struct LinkTimes {
-  std::vector<double> sum_us;   // layers + 1 values, indexed by the cut's layer; latency_weight
+  std::vector<double> sum_us;   // layers + 1 values, indexed by the cut's layer
   std::vector<double> peak_us;  // kNever in all of them when the two cannot reach each other
 };
 

@@ -37,9 +37,9 @@ std::optional<LimitFound> search_async(const CostTable& table, const LimitGoal& 
 // From the greatest limit down, with w = slowest_weight(), M - 1 if nothing is deferred. Under a
 // limit T latency is at least L(T), so a plan can beat the best by more than the gap only if its
 // slowest element is below (best / (1 + gap) - L(T)) / w: that is the next limit. It is below T by
-// gap * best / w at least, as the best is
-// no worse than what T gave. So there are at most 1 / gap probes, and no plan below best / (1 +
-// gap) is passed over; where T costs much more than the best, the steps are long.
+// gap * best / w at least, as the best is no worse than what T gave. So there are at most 1 / gap
+// probes, and no plan below best / (1 + gap) is passed over; where T costs much more than the best,
+// the steps are long.
 //
 // A probe is faster the less latency it may look for. The next limit needs L(T) only if that is
 // near the best; where it is beyond the slack, the slack is what the next limit follows from.

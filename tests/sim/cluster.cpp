@@ -15,10 +15,11 @@ constexpr TimeUs kWaitingUs = 15 * kSecondUs;
 constexpr TimeUs kGiveUpUs = 300 * kSecondUs;
 // Stages hear that the run is over, or find out.
 constexpr TimeUs kGoodbyeUs = 4 * kSecondUs;
-// What stages are started with; it moves with central.
+// Between two stages that come in order.
+constexpr TimeUs kJoinUs = 10 * kMillisecondUs;
 // A central that has slept hears within that time that another leads.
 constexpr TimeUs kToldUs = 2 * kSecondUs;
-constexpr TimeUs kJoinUs = 10 * kMillisecondUs;
+// What stages are started with; it moves with central.
 constexpr const char* kCentralEndpoint = "tcp://10.0.0.250:7117";
 
 }  // namespace

@@ -191,8 +191,7 @@ int main_of(const std::vector<std::string>& arguments) {
         scenarios.push_back(arguments[++i]);
       }
     } else if (option == "--pace") {
-      print_paces();
-      return 0;
+      return print_paces() ? 0 : 1;
     } else if (option == "--exhaustive") {
       exhaustive = true;
     } else if (option == "--help") {

@@ -1,5 +1,7 @@
 #include "tests/sim/pace.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <numeric>
 #include <sstream>
@@ -20,6 +22,10 @@ Pace read_pace(const std::string& path, int devices) {
   Pace pace;
   pace.speeds.assign(static_cast<size_t>(devices), 1);
   std::ifstream file(path);
+  if (!file) {
+    std::fprintf(stderr, "ftsim: %s: cannot be read; run where it was built\n", path.c_str());
+    std::exit(2);
+  }
   for (std::string line; std::getline(file, line);) {
     if (line.empty() || line[0] == '#') continue;
     double us = 0;

@@ -35,7 +35,7 @@ struct Pace {
   int64_t rate(int device) const { return at(rates, device, std::numeric_limits<int64_t>::max()); }
 };
 
-// Of a file like mobilenetv2.txt, all speeds 1. Checks that it can be read.
+// Of a file like mobilenetv2.txt, all speeds 1. Without the file the program ends.
 Pace read_pace(const std::string& path, int devices);
 
 // What a task keeps a device from the next one: until its result is there, and after that. A

@@ -158,15 +158,19 @@ std::vector<PaceRun> pace_runs() {
   return runs;
 }
 
-void print_paces() {
+bool print_paces() {
+  bool clean = true;
   std::printf("%-26s %10s %13s %20s\n", "speeds", "batch", "of the ideal", "promised / measured");
   for (const PaceRun& run : pace_runs()) {
     const PaceFigures figures = run_pace(run);
     const PacePart steady = figures.steady();
     std::printf("%-26s %7.1f ms %13.3f %20.3f\n%s", run.name.c_str(), steady.batch_us / 1000,
                 steady.of_ideal, figures.promised_over_steady(), figures.story().c_str());
-    if (!figures.result.violation.empty()) std::printf("%s\n", figures.result.violation.c_str());
+    if (figures.result.violation.empty()) continue;
+    std::printf("violation: %s\n", figures.result.violation.c_str());
+    clean = false;
   }
+  return clean;
 }
 
 }  // namespace ft::sim

@@ -48,6 +48,7 @@ PaceFigures run_pace(const PaceRun& run, uint64_t seed = 1);
 
 // MobileNetV2 on the clusters of docs/performance.md; `ftsim --pace` prints what comes of them.
 std::vector<PaceRun> pace_runs();
-void print_paces();
+// Returns whether all of them kept the rules.
+bool print_paces();
 
 }  // namespace ft::sim

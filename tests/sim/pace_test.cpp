@@ -42,11 +42,18 @@ TEST_CASE("pace: unequal devices train at 95 % of the ideal, and as fast as the 
   }
 }
 
+TEST_CASE("pace: sync, too, keeps what its plan promised") {
+  for (const std::string speeds : {"1 1 1 ", "1 1 0.1 ", "1 1 1 1 0.1 ", "1 0.5 0.25 "}) {
+    CAPTURE(speeds);
+    CHECK(paced(speeds + "sync, 8").promised_over_steady() == doctest::Approx(1).epsilon(0.1));
+  }
+}
+
 TEST_CASE("pace: the paper's headline, an even split against one by speeds") {
   const auto ratio = [](const std::string& speeds) {
     return paced(speeds + "even").steady().batch_us / paced(speeds).steady().batch_us;
   };
-  // The slow one's even share is 0.323 of the model here, whose layers are no smaller: 6.77 at most.
+  // The slow one's even share is 0.323 of the model, as its layers divide: 6.78 times at most.
   CHECK(ratio("1 1 0.1 ") > 6.7);
   CHECK(ratio("1 1 1 1 0.1 ") > 7.8);
 }
@@ -67,10 +74,9 @@ TEST_CASE("pace: a device drops to a tenth; 20 batches and the move later all is
   REQUIRE(moves.size() == 2);
   const double new_ideal = 2.1 / 3;
   CHECK(figures.part(520, 560).of_ideal > 0.9 * new_ideal);
-  // It hears the good news from that device, which has little to do: within a second.
   const int64_t last = static_cast<int64_t>(figures.batch_at.size()) - 100;
   CHECK(figures.part(last - 100, last).of_ideal > 0.95);
-  CHECK(moves[1] - moves[0] < 20);
+  CHECK(moves[1] - moves[0] < 20);  // less than a second behind the recovery
   CHECK(seconds(figures, 500, 520) < 2.5);
 }
 
@@ -88,6 +94,8 @@ TEST_CASE("pace: noise of constant devices moves nothing after the first ten sec
   for (uint64_t seed = 1; seed <= 2; ++seed) {
     CAPTURE(seed);
     const PaceFigures figures = run_pace(run, seed);
+    CHECK(figures.result.violation == "");
+    CHECK(figures.batch_at.back() > 0);
     for (const double at : figures.reconfigured_s("repartition")) CHECK(at < 10);
   }
 }

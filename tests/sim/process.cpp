@@ -299,6 +299,7 @@ TaskTime Process::task_time(const Task& task) {
     TaskTime time = paced_time(spec.pace, task.kind, range_, range_.first == 0);
     time.result_us = paced_us(static_cast<double>(time.result_us));
     time.rest_us = paced_us(static_cast<double>(time.rest_us));
+    if (task.kind == TaskKind::kStep) time.result_us *= spec.micros();  // layers tell a share
     return time;
   }
   // Only a reference, where the time counts.
@@ -307,7 +308,7 @@ TaskTime Process::task_time(const Task& task) {
   return {slowness_ * about * all_.world.compute_dice.between(50, 150) / 100, 0};
 }
 
-// What a stage tells of its layers; without a pace never the same twice.
+// Without a pace layer_times() makes it up.
 std::vector<double> Process::told_layer_us(const Task& task) const {
   const Pace& pace = all_.spec.pace;
   if (pace.empty()) return layer_times(range_.count(), task.batch);
