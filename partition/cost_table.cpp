@@ -19,8 +19,6 @@ CostTable::CostTable(const PlanRequest& request)
       devices_(static_cast<int>(request.devices.size())) {
   FT_CHECK(layers_ > 0 && devices_ > 0 && request.micro_batches > 0);
   FT_CHECK(request.cuts.size() == request.layers.size());
-  FT_CHECK(request.deferred >= 0 && request.deferred < 1);
-  if (request.sync) latency_weight_ = 1 / (1 - request.deferred);
   FT_CHECK(request.links.empty() || request.links.size() == request.devices.size());
   std::vector<double> fastest(index(layers_), kNever);
   for (const DeviceCost& device : request.devices) {
@@ -80,7 +78,7 @@ const LinkTimes& CostTable::link(int front, int back) {
   for (size_t i = 0; i < index(layers_); ++i) {
     const double forward = there.time_us(request_.cuts[i].forward_bytes);
     const double gradient = here.time_us(request_.cuts[i].gradient_bytes);
-    times.sum_us[i] = latency_weight_ * (forward + gradient);
+    times.sum_us[i] = forward + gradient;
     times.peak_us[i] = std::max(forward, gradient);
   }
   return times;

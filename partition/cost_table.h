@@ -15,8 +15,7 @@ namespace ft {
 constexpr double kNoLimit = std::numeric_limits<double>::max();
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
-// The transfers between two neighbours, for each cut: forward + gradient, times latency_weight(),
-// and the greater of them.
+// The transfers between two neighbours, for each cut: forward + gradient, and the greater of them.
 struct LinkTimes {
   std::vector<double> sum_us;   // layers + 1 values, indexed by the cut's layer
   std::vector<double> peak_us;  // kNever in all of them when the two cannot reach each other
@@ -44,13 +43,6 @@ class CostTable {
   // in that measure: in a time T it does at most T * speed of this work.
   const std::vector<double>& work_before() const { return work_before_; }
   double speed(int device) const { return speed_[index(device)]; }
-  // In sync only the part 1 - d of a stage's time adds to a batch, but all of a transfer's. The
-  // searches add the whole of a stage's time; so transfers count 1 / (1 - d) times in their sums,
-  // and costs are 1 / (1 - d) times what a batch takes: with this many times the slowest place.
-  double latency_weight() const { return latency_weight_; }
-  double slowest_weight() const {
-    return (request_.micro_batches - 1) * latency_weight_ + latency_weight_ - 1;
-  }
   // The same times added in another order differ by less than this.
   double rounding_us() const { return rounding_us_; }
   // No plan has a slowest stage below this.
@@ -74,7 +66,6 @@ class CostTable {
   std::vector<std::vector<double>> begin_us_;
   std::vector<std::vector<double>> end_us_;
   double rounding_us_ = 0;
-  double latency_weight_ = 1;
   std::vector<double> work_before_;
   std::vector<double> speed_;
   std::vector<LinkTimes> links_;             // [front * devices + back]; empty until asked for

@@ -2,8 +2,7 @@
 
 // What a search over limits asks of the dynamic programming behind it (subset_search.h for all
 // orders of devices, order_search.h for one): the least latency of a plan whose every c, f and b
-// stays below a limit. Latency is the sum of all c, f and b; in async without the model's input, in
-// sync with f and b times CostTable::latency_weight().
+// stays below a limit. Latency is the sum of all c, f and b; in async without the model's input.
 
 namespace ft {
 

@@ -34,18 +34,17 @@ std::optional<LimitFound> search_async(const CostTable& table, const LimitGoal& 
   return LimitFound{high, high, kNoLimit};
 }
 
-// From the greatest limit down, with w = slowest_weight(), M - 1 if nothing is deferred. Under a
-// limit T latency is at least L(T), so a plan can beat the best by more than the gap only if its
-// slowest element is below (best / (1 + gap) - L(T)) / w: that is the next limit. It is below T by
-// gap * best / w at least, as the best is no worse than what T gave. So there are at most 1 / gap
-// probes, and no plan below best / (1 + gap) is passed over; where T costs much more than the best,
-// the steps are long.
+// From the greatest limit down. Under a limit T latency is at least L(T), so a plan can beat the
+// best by more than the gap only if its slowest element is below (best / (1 + gap) - L(T)) /
+// (M - 1): that is the next limit. It is below T by gap * best / (M - 1) at least, as the best is
+// no worse than what T gave. So there are at most 1 / gap probes, and no plan below best / (1 +
+// gap) is passed over; where T costs much more than the best, the steps are long.
 //
 // A probe is faster the less latency it may look for. The next limit needs L(T) only if that is
 // near the best; where it is beyond the slack, the slack is what the next limit follows from.
 std::optional<LimitFound> search_sync(const CostTable& table, const LimitGoal& goal,
                                       LatencyProbe* probe) {
-  const double others = table.slowest_weight();
+  const int others = table.request().micro_batches - 1;
   LimitFound best{goal.cost_us_max, kNoLimit, kNoLimit};
   // Returns the least latency under the limit; kNever if it is more than latency_us_max.
   const auto look = [&](double limit_us, double latency_us_max) {
@@ -95,7 +94,7 @@ std::optional<LimitFound> search_limit(const CostTable& table, const LimitGoal& 
 
 LimitFound widened(const CostTable& table, const LimitFound& found, double cost_us_max) {
   if (!table.request().sync) return {cost_us_max, std::max(found.limit_us, cost_us_max), kNoLimit};
-  const double slowest_us = table.slowest_weight() * found.limit_us;
+  const double slowest_us = (table.request().micro_batches - 1) * found.limit_us;
   return {cost_us_max, found.limit_us, std::max(found.latency_us_max, cost_us_max - slowest_us)};
 }
 

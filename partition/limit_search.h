@@ -2,8 +2,7 @@
 
 // The search for the best limit T on every c, f and b of a plan. What a probe can tell exactly for
 // one T is the least latency L of the plans under it. In async a plan has period T or less exactly
-// if a probe of T finds it; in sync a plan under T costs at most (M - 1) * T + L, with weights if
-// something is deferred (cost_table.h).
+// if a probe of T finds it; in sync a plan under T costs at most (M - 1) * T + L.
 
 #include <optional>
 

@@ -12,9 +12,8 @@
 //     - c_s of each stage, f and b of each cut;
 //     - (c_s + f_s + b_s + c_{s+1} + ... + c_{S-1}) / (S - s) for each s: a stage has at most S - s
 //       batches between forward and backward, so each must be back within S - s periods.
-//   sync: (M - 1 + d) * greatest of all c_s, f and b, plus the sum of all (1 - d) * c_s, f and b: M
-//     micro-batches one after the other through the slowest place, filling and emptying the rest.
-//     `d` is the part of a stage's time that nobody waits for (PlanRequest::deferred).
+//   sync: (M - 1) * greatest of all c_s, f and b, plus the sum of all c_s, f and b: M micro-batches
+//     one after the other through the slowest place, filling and emptying the rest.
 // The cut before the first layer is central's input to the first stage: it costs transfer when the
 // first stage is not central (the two must reach each other), and is not part of any (S - s) bound.
 // Memory is counted with S - s micro-batches in flight at stage s, in sync, too.
@@ -76,13 +75,9 @@ struct LinkCost {
 // to 7.6 MB there a stage of MobileNetV2 took 0.9 to 1.2 ms for them, and 0.12 ms more for each MB.
 constexpr int64_t kMessagesBytes = 8 << 20;
 
-// The gradients of weights and the step, of a stage of MobileNetV2: 0.34 of its time.
-constexpr double kDeferred = 0.34;
-
 struct PlanRequest {
   bool sync = false;
   int micro_batches = 1;  // M; 1 for async
-  double deferred = 0;    // d, for sync; below 1
   std::vector<LayerSize> layers;
   std::vector<CutSize> cuts;  // before each layer; [0] is the model's input
   int64_t messages_bytes = kMessagesBytes;

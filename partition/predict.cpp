@@ -82,10 +82,9 @@ Plan predict(const PlanRequest& request, const std::vector<int>& devices,
 
   Slowest slowest = slowest_element(request, plan.stages);
   double latency_us = 0;  // from this stage to the end and back
-  const double waited = request.sync ? 1 - request.deferred : 1;
   for (int s = stages - 1; s >= 0; --s) {
     const PlannedStage& stage = plan.stages[static_cast<size_t>(s)];
-    latency_us += waited * stage.compute_us;
+    latency_us += stage.compute_us;
     if (!request.sync) {
       slowest.offer(latency_us / (stages - s), "round trip from " + name_of(request, stage.device));
     }
@@ -93,7 +92,7 @@ Plan predict(const PlanRequest& request, const std::vector<int>& devices,
   }
   plan.bottleneck = slowest.what;
   plan.batch_us = slowest.us;
-  if (request.sync) plan.batch_us = (request.micro_batches - waited) * slowest.us + latency_us;
+  if (request.sync) plan.batch_us = (request.micro_batches - 1) * slowest.us + latency_us;
   return plan;
 }
 

@@ -109,9 +109,7 @@ Status plan(const Options& options) {
   request.cuts = std::move(sizes.cuts);
   request.links = std::move(file.links);
   request.unreachable = std::move(file.unreachable);
-  if (request.sync) request.deferred = kDeferred;
   for (const DevicesFile::Device& device : file.devices) {
-    if (device.memory_bytes > 0) request.deferred = 0;  // it does not defer then
     DeviceCost cost;
     cost.name = device.name;
     for (const double us : times.layer_us) cost.layer_us.push_back(us / device.capacity);

@@ -144,10 +144,8 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
   request.links.assign(devices.size(), std::vector<LinkCost>(devices.size()));
   const auto model_bytes = static_cast<int64_t>(options_.model->size());
   const double replica_bytes = replica_bytes_per_us(devices);
-  if (request.sync) request.deferred = kDeferred;
   for (size_t i = 0; i < devices.size(); ++i) {
     const Device& device = members_.at(devices[i]);
-    if (device.hello.memory_bytes() > 0) request.deferred = 0;  // it does not defer then
     DeviceCost cost;
     cost.name = device.hello.name();
     cost.layer_us = device.layer_us;

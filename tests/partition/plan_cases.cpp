@@ -114,7 +114,6 @@ PlanRequest random_request(uint64_t seed, const CaseSize& size) {
   PlanRequest request;
   request.sync = draw.once_in(2);
   request.micro_batches = request.sync ? 1 + draw.below(4) : 1;
-  request.deferred = request.sync && draw.once_in(2) ? draw.between(0.1, 0.5) : 0;
   request.layers.resize(1 + static_cast<size_t>(draw.below(size.layers_max)));
   request.cuts.resize(request.layers.size());
   for (LayerSize& layer : request.layers) {
@@ -224,10 +223,10 @@ double cost_by_definition(const PlanRequest& request, const std::vector<int>& de
       f[s] = link_of(request, devices[s], devices[s + 1]).time_us(cut.forward_bytes);
       b[s] = link_of(request, devices[s + 1], devices[s]).time_us(cut.gradient_bytes);
     }
-    sum += (1 - request.deferred) * c[s] + f[s] + b[s];
+    sum += c[s] + f[s] + b[s];
     greatest = std::max({greatest, c[s], f[s], b[s]});
   }
-  if (request.sync) return (request.micro_batches - 1 + request.deferred) * greatest + sum;
+  if (request.sync) return (request.micro_batches - 1) * greatest + sum;
   for (size_t s = 0; s < stages; ++s) {
     double round_trip = 0;
     for (size_t t = s; t < stages; ++t) round_trip += c[t] + f[t] + b[t];

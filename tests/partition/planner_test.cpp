@@ -76,16 +76,6 @@ TEST_CASE("predict: a sync batch goes through the slowest place M - 1 times and 
   CHECK(plan.bottleneck == "compute of central");
 }
 
-TEST_CASE("predict: what a stage defers delays a sync batch only at the slowest place") {
-  ft::PlanRequest request = equal_layers(4, {1, 0.5});
-  request.sync = true;
-  request.micro_batches = 4;
-  request.deferred = 0.25;
-  const ft::Plan plan = ft::predict(request, {0, 1}, {{0, 3}, {3, 4}});
-  CHECK(plan.batch_us == 4 * 3000 + 0.75 * 2000);
-  CHECK(ft::predict(request, {0}, {{0, 4}}).batch_us == 4 * 4000);
-}
-
 TEST_CASE("planner: devices of speeds 1, 1 and 0.1 get layers in that ratio") {
   const auto plan = ft::make_plan(equal_layers(21, {1, 1, 0.1}));
   REQUIRE(plan.ok());

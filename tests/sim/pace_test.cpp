@@ -45,7 +45,7 @@ TEST_CASE("pace: unequal devices train at 95 % of the ideal, and as fast as the 
 TEST_CASE("pace: sync, too, keeps what its plan promised") {
   for (const std::string speeds : {"1 1 1 ", "1 1 0.1 ", "1 1 1 1 0.1 ", "1 0.5 0.25 "}) {
     CAPTURE(speeds);
-    CHECK(paced(speeds + "sync, 8").promised_over_steady() == doctest::Approx(1).epsilon(0.1));
+    CHECK(paced(speeds + "sync, 8").promised_over_steady() == doctest::Approx(1).epsilon(0.05));
   }
 }
 
