@@ -22,6 +22,13 @@ TEST_CASE("link meter: a burst that never ends is cut off and tells the rate all
   CHECK(meter.bytes_per_us() == doctest::Approx(2.0));
 }
 
+TEST_CASE("link meter: small chunks on a very slow link tell the rate, too") {
+  ft::LinkMeter meter;
+  meter.began(0);
+  for (int i = 1; i <= 100; ++i) meter.acknowledged(16'384, false, i * 327'680);
+  CHECK(meter.bytes_per_us() == doctest::Approx(0.05));
+}
+
 TEST_CASE("link meter: a peer that was busy does not make the link slow") {
   ft::LinkMeter meter;
   const ft::TimeUs taken[] = {10'000, 90'000, 12'000, 50'000};
