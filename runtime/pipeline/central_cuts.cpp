@@ -40,9 +40,14 @@ void Central::review() {
   release();
 }
 
+// What central's own stage keeps for the checkpoint before may go now, though the cut itself was
+// complete already.
 void Central::on_checkpoint_written(int64_t version) {
   checkpoints_.insert(version);
-  if (phase_ >= Phase::kTraining) review();
+  if (phase_ < Phase::kTraining) return;
+  const int64_t complete = complete_;
+  review();
+  if (complete_ == complete && version <= complete) release();
 }
 
 // The first cut whose evaluation is not done.
