@@ -69,8 +69,8 @@ ft::Task finish(ft::Stage* stage, const ft::Task& task) {
   return next;
 }
 
-// The first of two stages, one layer each, about to train 10 batches.
-ft::Stage first_of_two(int batches_per_epoch) {
+// Central's own, with the model file, at the beginning of a term.
+ft::Stage paused_stage() {
   ft::StageOptions options;
   options.self = kCentral;
   options.beside_central = true;
@@ -79,6 +79,12 @@ ft::Stage first_of_two(int batches_per_epoch) {
   ft::ControlEvent pause = from(kCentral);
   pause.message.mutable_pause();
   stage.step(pause, 0);
+  return stage;
+}
+
+// The first of two stages, one layer each, about to train 10 batches.
+ft::Stage first_of_two(int batches_per_epoch) {
+  ft::Stage stage = paused_stage();
   ft::ControlEvent assign = from(kCentral);
   ft::net::Assign* body = assign.message.mutable_assign();
   body->set_central(kCentral);
@@ -129,11 +135,11 @@ TEST_CASE("stage: of a forward and a backward pass that may both begin, the forw
   task = begun(stage.step(bulk_from(kNext, ft::BulkKind::kGradient, 0), 0));
   CHECK(task.kind == ft::TaskKind::kBackward);
   stage.step(bulk_from(kNext, ft::BulkKind::kGradient, 1), 0);
-  task = begun(stage.step(done(task), 0));
+  task = finish(&stage, task);
   CHECK(task.kind == ft::TaskKind::kStep);
-  task = begun(stage.step(done(task), 0));
+  task = finish(&stage, task);
   CHECK((task.kind == ft::TaskKind::kForward && task.batch == 2));
-  task = begun(stage.step(done(task), 0));
+  task = finish(&stage, task);
   CHECK((task.kind == ft::TaskKind::kBackward && task.batch == 1));
 }
 
@@ -165,13 +171,7 @@ TEST_CASE("stage: an evaluation waits for what has begun, forward passes wait fo
 
 TEST_CASE(
     "stage: central's own fetches for those who do not reach each other, without layers too") {
-  ft::StageOptions options;
-  options.self = kCentral;
-  options.beside_central = true;
-  ft::Stage stage(options);
-  ft::ControlEvent pause = from(kCentral);
-  pause.message.mutable_pause();
-  stage.step(pause, 0);
+  ft::Stage stage = paused_stage();
 
   // Device 3 lacks layer 0, which only device 2 holds.
   ft::ControlEvent assign = from(kCentral);

@@ -18,9 +18,8 @@ constexpr double kWeightGradient = 0.28;
 
 }  // namespace
 
-Pace read_pace(const std::string& path, int devices) {
+Pace read_pace(const std::string& path) {
   Pace pace;
-  pace.speeds.assign(static_cast<size_t>(devices), 1);
   std::ifstream file(path);
   if (!file) {
     std::fprintf(stderr, "ftsim: %s: cannot be read; run where it was built\n", path.c_str());
@@ -43,7 +42,7 @@ Pace read_pace(const std::string& path, int devices) {
   return pace;
 }
 
-TaskTime paced_time(const Pace& pace, TaskKind kind, const LayerRange& range, bool is_first) {
+TaskTime paced_time(const Pace& pace, TaskKind kind, const LayerRange& range) {
   const double all_us =
       std::accumulate(pace.layer_us.begin() + range.first, pace.layer_us.begin() + range.last, 0.0);
   const auto part = [&](double share) { return static_cast<TimeUs>(share * all_us); };
@@ -51,7 +50,7 @@ TaskTime paced_time(const Pace& pace, TaskKind kind, const LayerRange& range, bo
     case TaskKind::kForward:
       return {part(kForward), 0};
     case TaskKind::kBackward:
-      if (is_first) return {part(kGradient + kWeightGradient), 0};
+      if (range.first == 0) return {part(kGradient + kWeightGradient), 0};
       return {part(kGradient), part(kWeightGradient)};
     default:
       return {part(1 - kForward - kGradient - kWeightGradient), 0};

@@ -35,8 +35,8 @@ struct Pace {
   int64_t rate(int device) const { return at(rates, device, std::numeric_limits<int64_t>::max()); }
 };
 
-// Of a file like mobilenetv2.txt, all speeds 1. Without the file the program ends.
-Pace read_pace(const std::string& path, int devices);
+// Layers of a file like mobilenetv2.txt. Without the file the program ends.
+Pace read_pace(const std::string& path);
 
 // What a task keeps a device from the next one: until its result is there, and after that. A
 // backward pass of a stage that another one waits for first makes that one's gradients.
@@ -46,6 +46,6 @@ struct TaskTime {
 };
 
 // Of a forward pass, a backward pass or a step of these layers, at speed 1.
-TaskTime paced_time(const Pace& pace, TaskKind kind, const LayerRange& range, bool is_first);
+TaskTime paced_time(const Pace& pace, TaskKind kind, const LayerRange& range);
 
 }  // namespace ft::sim

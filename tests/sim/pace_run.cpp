@@ -31,8 +31,7 @@ PaceFigures run_pace(const PaceRun& run, uint64_t seed) {
   options.heal = false;
   options.faults = run.faults;
   RunSpec& spec = options.spec;
-  spec.pace =
-      read_pace(FT_SOURCE_DIR "/tests/sim/mobilenetv2.txt", static_cast<int>(run.speeds.size()));
+  spec.pace = read_pace(FT_SOURCE_DIR "/tests/sim/mobilenetv2.txt");
   spec.pace.speeds = run.speeds;
   spec.pace.rates = run.rates;
   spec.pace.scatter = run.scatter;

@@ -296,7 +296,7 @@ TaskTime Process::task_time(const Task& task) {
   const bool trains = task.kind == TaskKind::kForward || task.kind == TaskKind::kBackward ||
                       task.kind == TaskKind::kStep;
   if (trains && !spec.pace.empty()) {
-    TaskTime time = paced_time(spec.pace, task.kind, range_, range_.first == 0);
+    TaskTime time = paced_time(spec.pace, task.kind, range_);
     time.result_us = paced_us(static_cast<double>(time.result_us));
     time.rest_us = paced_us(static_cast<double>(time.rest_us));
     if (task.kind == TaskKind::kStep) time.result_us *= spec.micros();  // layers tell a share
