@@ -14,40 +14,6 @@ constexpr TimeUs kJournalUs = 3 * kMillisecondUs;
 constexpr TimeUs kCheckpointUs = 15 * kMillisecondUs;
 // A plant that acknowledges what is not synced: the disk catches up that much later.
 constexpr TimeUs kUnsyncedUs = 700 * kMillisecondUs;
-// A paced stage tells of its layers as often as a real one.
-constexpr int64_t kLooksEvery = 8;
-constexpr TimeUs kReferenceUs = 20;
-
-}  // namespace
-
-namespace {
-
-// Of task_us, by TaskKind; forward, backward and step are those of an equal share of the layers.
-constexpr int kPercent[] = {200, 100, 200, 50, 100, 30, 20};
-
-// What each layer takes on a device that is not slow: forward, backward, share of the step.
-std::vector<double> layers_us(const RunSpec& spec) {
-  if (!spec.pace.empty()) return spec.pace.layer_us;
-  const double percent =
-      kPercent[1] + kPercent[2] + kPercent[3] / static_cast<double>(spec.micros());
-  const double each =
-      static_cast<double>(spec.task_us) * percent / 100 * (spec.stages + 1) / spec.layers;
-  return std::vector<double>(static_cast<size_t>(spec.layers), each);
-}
-
-std::vector<double> times(std::vector<double> values, double factor) {
-  for (double& value : values) value *= factor;
-  return values;
-}
-
-// What a stage tells of its layers: never the same twice.
-std::vector<double> layer_times(int layers, int64_t batch) {
-  std::vector<double> layer_us;
-  for (int64_t i = 0; i < layers; ++i) {
-    layer_us.push_back(50 + static_cast<double>((37 * batch + 61 * i) % 100));
-  }
-  return layer_us;
-}
 
 void plan_dynamically(const RunSpec& spec, CentralOptions* central) {
   const auto layers = static_cast<size_t>(spec.layers);
@@ -78,7 +44,8 @@ Process::Process(Surroundings* surroundings, const ProcessOptions& options)
       options_(options),
       net_(std::make_shared<NetProcess>()),
       executor_(&all_.spec, options.name, &all_.violations),
-      tasks_(&all_.spec, options.name, options.serial, &all_.ownership, &all_.violations) {
+      tasks_(&all_.spec, options.name, options.serial, &all_.ownership, &all_.violations),
+      task_times_(&all_.spec, &all_.world.compute_dice, options.device) {
   woken_at_ = now();
   started_at_ = now();
   all_.names[options.self] = options.name;
@@ -279,49 +246,11 @@ void Process::interrupt() {
 
 // ---- Outside ----
 
-TimeUs Process::paced_us(double us) {
-  const Pace& pace = all_.spec.pace;
-  const double drawn = static_cast<double>(all_.world.compute_dice.between(-1000, 1000)) / 1000;
-  const double factor = slowness_ / pace.speed(options_.device) * (1 + pace.scatter * drawn);
-  return static_cast<TimeUs>(us * factor);
-}
-
-TaskTime Process::task_time(const Task& task) {
-  const RunSpec& spec = all_.spec;
-  TimeUs about = spec.task_us * kPercent[static_cast<size_t>(task.kind)] / 100;
-  if (task.kind == TaskKind::kConfigure) {
-    const net::LayerRange& range = task.assign.stages(task.stage).range();
-    range_ = {range.first(), range.last()};
-  }
-  const bool trains = task.kind == TaskKind::kForward || task.kind == TaskKind::kBackward ||
-                      task.kind == TaskKind::kStep;
-  if (trains && !spec.pace.empty()) {
-    TaskTime time = paced_time(spec.pace, task.kind, range_);
-    time.result_us = paced_us(static_cast<double>(time.result_us));
-    time.rest_us = paced_us(static_cast<double>(time.rest_us));
-    if (task.kind == TaskKind::kStep) time.result_us *= spec.micros();  // layers tell a share
-    return time;
-  }
-  // Only a reference, where the time counts.
-  if (task.kind == TaskKind::kSnapshot && !spec.pace.empty()) return {kReferenceUs, 0};
-  if (trains) about = about * range_.count() * (spec.stages + 1) / spec.layers;
-  return {slowness_ * about * all_.world.compute_dice.between(50, 150) / 100, 0};
-}
-
-// Without a pace layer_times() makes it up.
-std::vector<double> Process::told_layer_us(const Task& task) const {
-  const Pace& pace = all_.spec.pace;
-  if (pace.empty()) return layer_times(range_.count(), task.batch);
-  if (task.batch % kLooksEvery != 0) return {};
-  return times({pace.layer_us.begin() + range_.first, pace.layer_us.begin() + range_.last},
-               slowness_ / pace.speed(options_.device));
-}
-
 void Process::start_task(Task task) {
   all_.plant->on_task(*this, &task);
   narrate(&all_.world, name(), task);
   tasks_.started(task);
-  const TaskTime time = task_time(task);
+  const TaskTime time = task_times_.take(task);
   const TimeUs takes = time.result_us + owed_us_;
   const TimeUs ready_at = std::max(now(), compute_free_at_) + time.result_us;
   compute_free_at_ = ready_at + time.rest_us;
@@ -332,14 +261,9 @@ void Process::start_task(Task task) {
     tasks_.ended();
     TaskResult result = executor_.run(task);
     result.busy_us = takes;
-    if (task.kind == TaskKind::kMeasure) {
-      const Pace& pace = all_.spec.pace;
-      const double factor = slowness_ / (pace.empty() ? 1 : pace.speed(options_.device));
-      const auto layer = static_cast<size_t>(std::max(task.layer, 0));
-      result.layer_us = {factor * layers_us(all_.spec)[layer]};
-    }
-    if (task.kind == TaskKind::kStep) result.layer_us = told_layer_us(task);
-    result.work = static_cast<double>(takes) / slowness_;
+    if (task.kind == TaskKind::kMeasure) result.layer_us = {task_times_.measured_us(task.layer)};
+    if (task.kind == TaskKind::kStep) result.layer_us = task_times_.told_us(task);
+    result.work = task_times_.work(takes);
     result.cpu_us = result.wall_us = static_cast<double>(takes);
     if (task.kind == TaskKind::kStep) all_.moment(Moment::kBatch, task.batch);
     all_.plant->on_result(term_, &result.term);

@@ -16,6 +16,7 @@
 #include "tests/sim/fake_executor.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/surroundings.h"
+#include "tests/sim/task_times.h"
 
 namespace ft::sim {
 
@@ -54,7 +55,7 @@ class Process : public Outside, public TransportHandler {
   void pause();
   void wake();
   void interrupt();
-  void set_slowness(int factor) { slowness_ = factor; }
+  void set_slowness(int factor) { task_times_.set_slowness(factor); }
 
   const std::string& name() const { return options_.name; }
   int host() const { return options_.host; }
@@ -125,9 +126,6 @@ class Process : public Outside, public TransportHandler {
   void settle();
   void end();
   TimeUs data_time(TimeUs takes);
-  TaskTime task_time(const Task& task);
-  TimeUs paced_us(double us);
-  std::vector<double> told_layer_us(const Task& task) const;
   void hear(PeerId from, const net::Control& message);
 
   Surroundings& all_;
@@ -136,10 +134,9 @@ class Process : public Outside, public TransportHandler {
   std::unique_ptr<NodeCore> core_;
   FakeExecutor executor_;
   TaskChecker tasks_;
+  TaskTimes task_times_;
   CentralSetup setup_;
   net::Record* record_ = nullptr;  // of all_.records: ours
-  int slowness_ = 1;
-  LayerRange range_;
   TimeUs compute_free_at_ = 0;
   TimeUs owed_us_ = 0;  // of the task before, after its result
   TimeUs woken_at_ = 0;
