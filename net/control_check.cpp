@@ -212,6 +212,9 @@ void Checker::check(const net::Heartbeat& heartbeat) {
   natural(heartbeat.running_us(), "Heartbeat.running_us");
   natural(heartbeat.longest_us(), "Heartbeat.longest_us");
   natural(heartbeat.busy_us(), "Heartbeat.busy_us");
+  natural(heartbeat.sent_us(), "Heartbeat.sent_us");
+  natural(heartbeat.echo_us(), "Heartbeat.echo_us");
+  natural(heartbeat.echo_age_us(), "Heartbeat.echo_age_us");
   count(heartbeat.links_size(), kDevicesMax, "Heartbeat.links");
   for (const net::LinkSpeed& link : heartbeat.links()) {
     for (const float value : {link.bytes_per_us(), link.round_trip_us()}) {

@@ -33,6 +33,7 @@ Status Link::connect(Sockets* sockets, PeerId self, const std::string& control_e
 void Link::begin(Session session, const Envelope& envelope) {
   session_ = std::move(session);
   meter_.forget_burst();
+  heard_sent_us_ = 0;  // may be the clock of an earlier process
   set_floor();
   pump_acks(envelope);
 }
@@ -71,14 +72,28 @@ bool Link::hand_over(Channel channel, const Frame& frame) {
 
 void Link::send_unsequenced(const net::Control& message) {
   Frame frame{encode_control(message)};
-  if (message.has_heartbeat()) {
-    heartbeat_ = frame;
-    hand_over(Channel::kControl, frame);
-    return;
-  }
   if (hand_over(Channel::kControl, frame)) return;
   if (unsequenced_.size() >= kUnsequencedMax) unsequenced_.pop_front();
   unsequenced_.push_back(std::move(frame));
+}
+
+void Link::send_heartbeat(net::Control message, TimeUs now) {
+  net::Heartbeat* heartbeat = message.mutable_heartbeat();
+  heartbeat->set_sent_us(bytes_in_flight() == 0 ? now : 0);
+  heartbeat->set_echo_us(heard_sent_us_);
+  heartbeat->set_echo_age_us(now - heard_at_);
+  heartbeat_ = Frame{encode_control(message)};
+  hand_over(Channel::kControl, heartbeat_);
+}
+
+void Link::heard(const net::Heartbeat& heartbeat, TimeUs now) {
+  if (heartbeat.sent_us() > 0) {
+    heard_sent_us_ = heartbeat.sent_us();
+    heard_at_ = now;
+  }
+  if (heartbeat.echo_us() == 0 || heartbeat.echo_us() > now) return;
+  const TimeUs round_trip = now - heartbeat.echo_us() - heartbeat.echo_age_us();
+  if (round_trip > 0) meter_.round_trip(round_trip);
 }
 
 void Link::pump_acks(const Envelope& envelope) {

@@ -32,9 +32,13 @@ class Link {
   // ahead of us comes again at once, what it sends from now on does not.
   void begin(Session session, const Envelope& envelope);
 
-  // Refuse and the like, stamped. Only the newest heartbeat counts; it leaves again on every new
-  // connection, so that a peer that saw the old one break hears at once that we live.
+  // Refuse and the like, stamped.
   void send_unsequenced(const net::Control& message);
+  // Stamped; its times are filled in here. Only the newest counts; it leaves again on every new
+  // connection, so that a peer that saw the old one break hears at once that we live.
+  void send_heartbeat(net::Control message, TimeUs now);
+  // The peer's. Its echo of ours tells the round trip, also of a link that is seldom idle for long.
+  void heard(const net::Heartbeat& heartbeat, TimeUs now);
   // Hands over what may leave. `envelope` stamps acknowledgements.
   void pump_acks(const Envelope& envelope);
   void pump(TimeUs now);
@@ -60,7 +64,9 @@ class Link {
   PublicKey key_{};
   std::unique_ptr<Outbox> outboxes_[kChannelCount];
   std::deque<Frame> unsequenced_;
-  Frame heartbeat_;  // the newest
+  Frame heartbeat_;           // the newest
+  TimeUs heard_sent_us_ = 0;  // of the peer's newest heartbeat that told it
+  TimeUs heard_at_ = 0;
   Session session_;
   TrafficCounts* traffic_;
   LinkMeter meter_;

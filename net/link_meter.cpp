@@ -41,12 +41,14 @@ void LinkMeter::acknowledged(int64_t bytes, bool idle, TimeUs now) {
 void LinkMeter::close(TimeUs now) {
   const auto taken_us = static_cast<double>(std::max<TimeUs>(now - from_, 1));
   if (bytes_ <= kSmallBytes) {
-    keep(&round_trips_, taken_us);
+    round_trip(std::max<TimeUs>(now - from_, 1));
   } else if (bytes_ >= kLargeBytes) {
     const double sending_us = std::max(taken_us - round_trip_us(), taken_us / 4);
     keep(&rates_, static_cast<double>(bytes_) / sending_us);
   }
 }
+
+void LinkMeter::round_trip(TimeUs taken) { keep(&round_trips_, static_cast<double>(taken)); }
 
 double LinkMeter::bytes_per_us() const {
   return rates_.empty() ? 0 : *std::max_element(rates_.begin(), rates_.end());

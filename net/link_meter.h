@@ -17,6 +17,8 @@ class LinkMeter {
   void began(TimeUs now);
   // `bytes` of them have arrived; `idle`: nothing is in flight any more.
   void acknowledged(int64_t bytes, bool idle, TimeUs now);
+  // Something small took that long, there and back.
+  void round_trip(TimeUs taken);
   // The connection broke, or streams began anew: what is in flight tells nothing.
   void forget_burst() { from_ = -1; }
 

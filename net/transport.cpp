@@ -258,6 +258,9 @@ void Transport::Impl::deliver_control(const net::Control& message, int64_t bytes
     if (stream.is_ack_due()) link->pump_acks(envelope);
     if (arrival != Arrival::kNext) return;
   }
+  if (message.has_heartbeat()) {
+    if (Link* link = find(from)) link->heard(message.heartbeat(), sockets->now());
+  }
   handler->on_control(from, message);
 }
 
@@ -415,7 +418,11 @@ void Transport::send(PeerId to, net::Control message) {
   if (link == nullptr) return;
   if (!is_sequenced(message)) {
     stamp(impl_->envelope, &message);
-    link->send_unsequenced(message);
+    if (message.has_heartbeat()) {
+      link->send_heartbeat(std::move(message), impl_->sockets->now());
+    } else {
+      link->send_unsequenced(message);
+    }
   } else if (!link->session().send(std::move(message))) {
     impl_->end(to, link);
   } else {

@@ -15,6 +15,15 @@ TEST_CASE("link meter: small bursts tell the round trip, large ones the rate") {
   CHECK(meter.bytes_per_us() == doctest::Approx(2.0));
 }
 
+TEST_CASE("link meter: a round trip that others have seen counts like one of its own") {
+  ft::LinkMeter meter;
+  meter.round_trip(3000);
+  CHECK(meter.round_trip_us() == 3000);
+  meter.began(0);
+  meter.acknowledged(200'000, true, 103'000);
+  CHECK(meter.bytes_per_us() == doctest::Approx(2.0));
+}
+
 TEST_CASE("link meter: a burst that never ends is cut off and tells the rate all the same") {
   ft::LinkMeter meter;
   meter.began(0);

@@ -245,13 +245,32 @@ TEST_CASE("transport: traffic is counted exactly, by kind, with headers") {
     CHECK(after.model == 40 + 112);
     const int64_t control = after.control;
     CHECK(control > 0);  // acknowledgements and the messages of settle()
-    net::Control message = heartbeat(3);
+    net::Control message;
+    message.mutable_discard();
     stamp({kRun, 1, 101}, &message);
     a.send(202, message);
     CHECK(after.control == control + static_cast<int64_t>(message.ByteSizeLong()));
     return;
   }
   FAIL("five times something was resent");
+}
+
+TEST_CASE("transport: heartbeats alone tell the round trip") {
+  Node a(1);
+  Node b(2);
+  for (Node* node : {&a, &b}) node->transport().set_term(kRun, 4);
+  a.connect(b);
+  b.connect(a);
+  const auto round_trip_us = [](Node& node) {
+    const std::vector<LinkSpeed> speeds = node.transport().link_speeds();
+    return speeds.empty() ? 0 : speeds[0].round_trip_us;
+  };
+  REQUIRE(run_until({&a, &b}, [&] {
+    a.transport().send(b.self(), heartbeat(1));
+    b.transport().send(a.self(), heartbeat(1));
+    return round_trip_us(a) > 0 && round_trip_us(b) > 0;
+  }));
+  CHECK(round_trip_us(a) < kSecondUs);
 }
 
 TEST_CASE("transport: three nodes, each to each, none mixed up") {

@@ -144,7 +144,11 @@ std::vector<PaceRun> pace_runs() {
     sync->micro_batches = 8;
     sync->batches = 200;
   }
-  add(clusters[0], "2 MB/s")->rates = {kRate, 2'000'000};
+  for (const double speed : {1.0, 0.5, 0.2}) {  // the slower they are, the more the third is worth
+    PaceRun* link = add({speed, speed, speed}, "2 MB/s");
+    link->rates = {kRate, 2'000'000};
+    link->batches = 400;
+  }
   PaceRun* slows = add(clusters[0], "a tenth, 20 s");
   slows->batches = 1500;
   Fault fault;

@@ -87,6 +87,16 @@ TEST_CASE("pace: a device behind 2 MB/s is left out, and makes no other link loo
   CHECK(figures.promised_over_steady() == doctest::Approx(1).epsilon(0.1));
 }
 
+// Replicas keep such a link busy, but what others wait for does not wait long behind them.
+TEST_CASE("pace: a device behind 2 MB/s that is worth having trains as fast as promised") {
+  for (const std::string speeds : {"0.5 0.5 0.5 ", "0.2 0.2 0.2 "}) {
+    CAPTURE(speeds);
+    const PaceFigures figures = paced(speeds + "2 MB/s");
+    CHECK(figures.result.last_stages.size() == 3);
+    CHECK(figures.promised_over_steady() == doctest::Approx(1).epsilon(0.03));
+  }
+}
+
 TEST_CASE("pace: noise of constant devices moves nothing after the first ten seconds") {
   PaceRun run = find_run("1 0.5 0.25 +-10 %");
   run.scatter = 0.3;
