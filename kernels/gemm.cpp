@@ -159,4 +159,14 @@ std::string blas_description() {
   return config.substr(0, version_end) + " " + openblas_get_corename();
 }
 
+std::string missed_blas_core(const std::string& core, const std::string& simd) {
+  if (core != "Prescott") return "";
+  if (simd == "avx512") return "SKYLAKEX";
+  return simd == "avx2" ? "HASWELL" : "";
+}
+
+std::string missed_blas_core() {
+  return missed_blas_core(openblas_get_corename(), simd_description());
+}
+
 }  // namespace ft

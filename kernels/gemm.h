@@ -40,4 +40,10 @@ int64_t gemm_long_k_workspace_bytes(const GemmShape& shape);
 // "OpenBLAS 0.3.21 Cooperlake", or "own GEMM": part of a member's numerics (DESIGN 3).
 std::string blas_description();
 
+// Debian 12's OpenBLAS takes its kernels for Prescott (SSE3) on an x86-64 CPU that it does not
+// know: what OPENBLAS_CORETYPE should say there. Empty where it has chosen well. `core` is its
+// choice, `simd` the CPU's best table of loops (simd_description()).
+std::string missed_blas_core(const std::string& core, const std::string& simd);
+std::string missed_blas_core();
+
 }  // namespace ft

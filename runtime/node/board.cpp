@@ -136,8 +136,7 @@ Result<std::string> apply_board(const FoundBoard& found, Options* options) {
   return format("board: %s (%s): %s", board.title.c_str(), found.reason.c_str(), took.c_str());
 }
 
-void restart_with_blas_core(const FoundBoard& found, char** argv) {
-  const std::string& core = found.board.blas_core;
+void restart_with_blas_core(const std::string& core, char** argv) {
   if (core.empty() || std::getenv(kBlasMark) != nullptr) return;
   if (std::getenv("OPENBLAS_CORETYPE") != nullptr) return;
   ::setenv("OPENBLAS_CORETYPE", core.c_str(), 0);

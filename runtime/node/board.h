@@ -26,8 +26,8 @@ Result<std::string> apply_board(const FoundBoard& found, Options* options);
 
 // OpenBLAS reads its core type when it is loaded, before main(): so the process starts itself once
 // more with OPENBLAS_CORETYPE set. Returns when nothing is to be done: the user has set it, it was
-// done, or it cannot be done.
-void restart_with_blas_core(const FoundBoard& found, char** argv);
+// done, it cannot be done, or `core` is empty.
+void restart_with_blas_core(const std::string& core, char** argv);
 
 // Temperature, throttling and power now, as far as the board has files; empty when none.
 std::string board_state(const Board& board, const std::string& root);

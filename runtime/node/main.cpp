@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <new>
 
+#include "kernels/gemm.h"
 #include "runtime/base/log.h"
 #include "runtime/node/board.h"
 #include "runtime/node/commands.h"
@@ -47,8 +48,12 @@ ft::Status take_board(ft::Options* options, char** argv) {
   }
   FT_ASSIGN_OR_RETURN(const std::optional<ft::FoundBoard> found,
                       ft::find_board(options->board, ""));
+  if (found) {
+    ft::restart_with_blas_core(found->board.blas_core, argv);
+  } else if (options->board != "none") {
+    ft::restart_with_blas_core(ft::missed_blas_core(), argv);
+  }
   if (!found) return ft::Status();
-  ft::restart_with_blas_core(*found, argv);
   if (command != ft::Command::kTrain) return ft::Status();
   FT_ASSIGN_OR_RETURN(const std::string line, ft::apply_board(*found, options));
   if (options->progress != ft::ProgressMode::kNone) ft::log_info("%s", line.c_str());

@@ -192,4 +192,12 @@ TEST_CASE("gemm: the library names itself") {
   CHECK(blas_description().size() > std::string("OpenBLAS 0.3.21").size());
 }
 
+TEST_CASE("gemm: a CPU that OpenBLAS does not know gets the kernels that it can run") {
+  CHECK(missed_blas_core("Prescott", "avx512") == "SKYLAKEX");
+  CHECK(missed_blas_core("Prescott", "avx2") == "HASWELL");
+  CHECK(missed_blas_core("Prescott", "sse2").empty());
+  CHECK(missed_blas_core("Haswell", "avx512").empty());
+  CHECK(missed_blas_core("neoversen1", "neon").empty());
+}
+
 }  // namespace ft

@@ -80,6 +80,15 @@ class PackagingTest(ftrun.Case):
         self.assertNotIn("board:", said)
         self.assertNotIn("OPENBLAS_CORETYPE", variables_of(stage.pid))
 
+    def test_a_cpu_that_openblas_does_not_know_gets_its_kernels(self):
+        environment = {key: value for key, value in os.environ.items()
+                       if key not in ("OPENBLAS_CORETYPE", "FTRUN_BLAS_CORE")}
+        told = subprocess.run([ftrun.BINARY, "doctor"], env=environment, check=True, text=True,
+                              capture_output=True).stdout
+        numerics = re.search("^numerics +(.*)$", told, re.MULTILINE).group(1)
+        if "avx" in numerics:
+            self.assertNotIn("Prescott", numerics)
+
     def test_an_unknown_board_is_refused_with_the_names(self):
         self.refused("doctor", "--board", "pi4", needs=["pi4", "raspberry-pi-4", "none"])
 
