@@ -30,7 +30,9 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/gemm.h"
 #include "partition/plan.h"
+#include "runtime/node/board.h"
 #include "runtime/node/compute_thread.h"
 #include "runtime/node/oracle.h"
 #include "runtime/pipeline/schedule.h"
@@ -336,6 +338,7 @@ ft::Status run(const Setup& setup) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  ft::restart_with_blas_core(ft::missed_blas_core(), argv);
   const ft::Result<Setup> setup = parse_setup(argc, argv);
   const ft::Status status = setup.ok() ? run(*setup) : setup.status();
   if (!status.ok()) std::fprintf(stderr, "mixed_ages: %s\n", status.message().c_str());

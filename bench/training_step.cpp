@@ -12,11 +12,13 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/gemm.h"
 #include "onnx_import/import.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 #include "runtime/base/random.h"
 #include "runtime/exec/range_trainer.h"
+#include "runtime/node/board.h"
 
 namespace {
 
@@ -79,6 +81,7 @@ ft::Status run(const char* path, int64_t batch, int threads, int steps, int64_t 
 }  // namespace
 
 int main(int argc, char** argv) {
+  ft::restart_with_blas_core(ft::missed_blas_core(), argv);
   const int64_t in_flight = argc == 6 ? std::atoll(argv[5]) : 1;
   if (argc < 5 || argc > 6 || in_flight < 1) {
     std::fprintf(stderr, "usage: training_step MODEL.onnx BATCH THREADS STEPS [IN_FLIGHT]\n");

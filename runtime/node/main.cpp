@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <malloc.h>
 #include <new>
+#include <sys/prctl.h>
 
 #include "kernels/gemm.h"
 #include "runtime/base/log.h"
@@ -84,6 +85,7 @@ void return_large_blocks() {
 
 int main(int argc, char** argv) {
   return_large_blocks();
+  ::prctl(PR_SET_NAME, "ftrun");  // not "exe", for who was started by /proc/self/exe
   std::set_new_handler(out_of_memory);
   // A run goes on when the reader of its output ends.
   std::signal(SIGPIPE, SIG_IGN);
