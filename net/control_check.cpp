@@ -107,6 +107,7 @@ void Checker::check(const net::Inventory& inventory) {
   natural(inventory.checkpoint_batches(), "Inventory.checkpoint_batches");
   times(inventory.layer_us(), "Inventory.layer_us");
   share(inventory.cpu_share(), "Inventory.cpu_share");
+  require(std::isfinite(inventory.pause_us()) && inventory.pause_us() >= 0, "Inventory.pause_us");
 }
 
 void Checker::check(const net::Measure& measure) {
@@ -121,6 +122,7 @@ void Checker::check(const net::Measured& measured) {
   times(measured.layer_us(), "Measured.layer_us");
   require(std::isfinite(measured.times()) && measured.times() >= 0, "Measured.times");
   share(measured.cpu_share(), "Measured.cpu_share");
+  require(std::isfinite(measured.pause_us()) && measured.pause_us() >= 0, "Measured.pause_us");
 }
 
 // A stage divides by these numbers.

@@ -24,18 +24,20 @@ CostTable::CostTable(const PlanRequest& request)
   for (const DeviceCost& device : request.devices) {
     FT_CHECK(device.layer_us.size() == request.layers.size());
     FT_CHECK(std::isfinite(device.byte_us) && device.byte_us >= 0);
+    FT_CHECK(std::isfinite(device.pauses_us) && device.pauses_us >= 0);
     std::vector<double> before(index(layers_) + 1, 0.0);
     for (size_t i = 0; i < fastest.size(); ++i) {
       FT_CHECK(std::isfinite(device.layer_us[i]) && device.layer_us[i] >= 0);
       before[i + 1] = before[i] + device.layer_us[i];
       fastest[i] = std::min(fastest[i], device.layer_us[i]);
     }
-    const double messages_us = device.byte_us * static_cast<double>(request.messages_bytes);
+    const double fixed_us =
+        device.byte_us * static_cast<double>(request.messages_bytes) + device.pauses_us;
     begin_us_.push_back(before);
     end_us_.push_back(before);
     for (size_t i = 0; i < fastest.size(); ++i) {
       const double crossing = device.byte_us * static_cast<double>(request.cuts[i].bytes());
-      begin_us_.back()[i] -= crossing + messages_us;
+      begin_us_.back()[i] -= crossing + fixed_us;
       end_us_.back()[i] += crossing;
     }
     before_.push_back(std::move(before));

@@ -53,7 +53,8 @@ struct DeviceCost {
   std::string name;
   // Of each layer: forward, backward and its share of the step, for one micro-batch. Finite.
   std::vector<double> layer_us;
-  double byte_us = 0;  // what sending or receiving a byte at a cut takes from the layers' time
+  double byte_us = 0;    // what sending or receiving a byte at a cut takes from the layers' time
+  double pauses_us = 0;  // what those of its CPU take from it for a micro-batch, on average
   int64_t memory_bytes = std::numeric_limits<int64_t>::max();  // for ranges, all else deducted
 };
 

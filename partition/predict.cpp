@@ -69,7 +69,7 @@ Plan predict(const PlanRequest& request, const std::vector<int>& devices,
       stage.compute_us += device.layer_us[static_cast<size_t>(i)];
     }
     const int64_t bytes = bytes_at_cuts(request.cuts, stage.range) + request.messages_bytes;
-    stage.compute_us += device.byte_us * static_cast<double>(bytes);
+    stage.compute_us += device.byte_us * static_cast<double>(bytes) + device.pauses_us;
     const int previous = s == 0 ? 0 : devices[static_cast<size_t>(s - 1)];
     if (stage.device != previous) {
       const CutSize& cut = request.cuts[static_cast<size_t>(stage.range.first)];

@@ -12,38 +12,79 @@ namespace {
 constexpr size_t kSamples = 32;
 // Fewer say nothing, but for a change.
 constexpr size_t kSamplesMin = 16;
-// So many samples in a row that are that far off are a change, not noise: older ones are forgotten.
+// So many samples in a row that are that far off, and so many times more than they scatter, are a
+// change, not noise: older ones are forgotten.
 constexpr size_t kRun = 4;
 constexpr double kOff = 1.5;
+constexpr double kScatters = 3;
 // Busy all the time, so that its pauses show: with less to do it works off what it has saved.
 constexpr double kLoaded = 0.95;
 constexpr double kFaster = 0.85;
-constexpr double kUnexplained = 1.25;
+constexpr double kSurely = 3;
 constexpr double kShift = 1.25;
-constexpr double kErrorUnknown = 0.05;
+// A measurement that is further off than that is doubted; one that is not counts so much.
+constexpr double kFarOff = 1.25;
+constexpr double kWeight = 0.25;
 constexpr double kShareMin = 1e-3;
 constexpr double kTimesMin = 1e-6;
+constexpr auto kProbedUs = static_cast<double>(kCpuProbeUs);
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+// The standard deviation over the mean.
+double relative_deviation(const std::vector<double>& values) {
+  const double mean = mean_of(values);
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return mean > 0 ? std::sqrt(squares / static_cast<double>(values.size())) / mean : 0;
+}
 
 }  // namespace
 
-void Speed::measured(double share) {
+void Speed::measured(double share, double pause_us) {
   share_ = share > 0 ? std::max(share, kShareMin) : 1;
-  byte_us_ = 0;
-  scatter_ = 0;
-  measured_again(1, share_);
+  elastic_ = share > 0 && share < kElasticShare;
+  pause_us_ = pause_us;
+  byte_us_ = scatter_ = doubted_ = 0;
+  times_ = level_ = cpu_ = 1;
+  level_error_ = pause_us / 2 / (kElasticLooks * kProbedUs);
+  forget();
 }
 
-void Speed::measured_again(double times, double share) {
-  work_changed();
-  new_work_ = false;
-  times_ = level_ = std::max(times, kTimesMin);
+bool Speed::measured_again(double times, double share, double pause_us) {
+  const double believed = elastic_ ? level_ : times_;
+  const double off = std::log(std::max(times, kTimesMin) / believed);
+  const double off_before = doubted_ > 0 ? std::log(doubted_ / believed) : 0;
+  const bool far = std::abs(off) > std::log(kFarOff);
+  if (far && off * off_before <= 0) {
+    doubted_ = std::max(times, kTimesMin);
+    return true;
+  }
+  doubted_ = 0;
+  // Of a device that trains the probes see few pauses, or none.
+  if (pause_us > 0) pause_us_ += (far || pause_us_ <= 0 ? 1 : kWeight) * (pause_us - pause_us_);
   elastic_ = share > 0 && share < kElasticShare;
+  if (!elastic_) cpu_ = 1;
+  if (far) forget();
+  if (far) level_error_ = pause_us_ / 2 / kProbedUs;
+  // Both say so: the one that says less.
+  const double least = std::abs(off) < std::abs(off_before) ? off : off_before;
+  level_ = believed * std::exp(far ? least : kWeight * off);
+  times_ = level_ * cpu_;
+  return false;
 }
 
 void Speed::work_changed() {
-  samples_.clear();
-  changed_ = false;
+  forget();
   new_work_ = true;
+}
+
+void Speed::forget() {
+  samples_.clear();
+  error_ = kErrorUnknown;
+  changed_ = new_work_ = false;
 }
 
 void Speed::add(const BatchTimes& batch) {
@@ -52,14 +93,16 @@ void Speed::add(const BatchTimes& batch) {
   sample.cpu = batch.cpu_us / share_ / batch.expected_us;
   sample.besides = batch.besides_us / share_ / batch.expected_us;
   sample.byte_us = batch.besides_us / share_ / std::max(batch.bytes, 1.0);
-  sample.load = batch.load;
+  sample.busy_us = batch.busy_us;
+  sample.passed_us = batch.passed_us;
   samples_.push_back(sample);
   if (samples_.size() > kSamples) samples_.pop_front();
   if (samples_.size() < kRun) return;
   const auto newest = samples_.end() - static_cast<std::ptrdiff_t>(kRun);
+  const double off = std::max(kOff, 1 + kScatters * scatter_);
   const auto all_off = [&](bool slower) {
     return std::all_of(newest, samples_.end(), [&](const Sample& other) {
-      return slower ? other.wall > kOff * times_ : other.wall < times_ / kOff;
+      return slower ? other.wall > off * times_ : other.wall < times_ / off;
     });
   };
   changed_ = all_off(true) || (!elastic_ && all_off(false));
@@ -76,12 +119,19 @@ void Speed::estimate() {
   times_ = std::max(mean(&Sample::wall), kTimesMin);
   byte_us_ = mean(&Sample::byte_us);
   const double taken = mean(&Sample::cpu) + mean(&Sample::besides);
-  const bool loaded = mean(&Sample::load) >= kLoaded;
-  scatter_ = scatter(elastic_ && !loaded ? &Sample::cpu : &Sample::wall);
+  const bool loaded = load() >= kLoaded;
+  error_ = error_of(elastic_ ? &Sample::cpu : &Sample::wall);
+  if (!elastic_ || loaded) scatter_ = relative_deviation(sorted(&Sample::wall));
   if (!elastic_ || taken <= 0) return;
   const double level = times_ / taken;
-  if (loaded || level > kUnexplained * level_) level_ = level;
-  times_ = std::max(level_ * mean(&Sample::cpu), kTimesMin);
+  const double surely = level * (1 - (changed_ ? 0 : kSurely * error_of(&Sample::wall)));
+  if (loaded || surely > level_) {
+    level_ = level;
+    level_error_ = std::max(error_of(&Sample::wall), pause_us_ / 2 / passed_us());
+  }
+  error_ = std::max(error_, level_error_);
+  cpu_ = mean(&Sample::cpu);
+  times_ = std::max(level_ * cpu_, kTimesMin);
 }
 
 // Without the least and the greatest: one outlier changes nothing.
@@ -92,23 +142,34 @@ std::vector<double> Speed::sorted(double Sample::*what) const {
   return {values.begin() + 1, values.end() - 1};
 }
 
-double Speed::mean(double Sample::*what) const {
-  const std::vector<double> values = sorted(what);
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+double Speed::mean(double Sample::*what) const { return mean_of(sorted(what)); }
+
+// Part of the time that it was busy, in all.
+double Speed::load() const {
+  double busy_us = 0;
+  for (const Sample& sample : samples_) busy_us += sample.busy_us;
+  return busy_us / passed_us();
 }
 
-// Relative standard deviation.
-double Speed::scatter(double Sample::*what) const {
-  const std::vector<double> values = sorted(what);
-  const double middle = mean(what);
-  double squares = 0;
-  for (const double value : values) squares += (value - middle) * (value - middle);
-  return middle > 0 ? std::sqrt(squares / static_cast<double>(values.size())) / middle : 0;
+double Speed::passed_us() const {
+  double passed_us = 0;
+  for (const Sample& sample : samples_) passed_us += sample.passed_us;
+  return passed_us;
 }
 
-double Speed::error() const {
-  if (!tells()) return kErrorUnknown;
-  return scatter_ / std::sqrt(static_cast<double>(samples_.size()));
+double Speed::error_of(double Sample::*what) const {
+  if (samples_.size() < kSamplesMin) return kErrorUnknown;
+  const std::vector<double> values = sorted(what);
+  std::vector<double> means;  // of kRun batches each, the oldest few left out
+  size_t at = samples_.size() % kRun;
+  while (at < samples_.size()) {
+    double sum = 0;
+    for (const size_t end = at + kRun; at < end; ++at) {
+      sum += std::clamp(samples_[at].*what, values.front(), values.back());
+    }
+    means.push_back(sum / kRun);
+  }
+  return relative_deviation(means) / std::sqrt(static_cast<double>(means.size()));
 }
 
 bool Speed::looks_faster() const {

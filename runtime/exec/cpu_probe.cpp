@@ -7,6 +7,7 @@ namespace {
 
 constexpr int kFloats = 1024;
 constexpr int kPassesPerLook = 64;  // at the clock: some 20 microseconds
+constexpr double kPauseUsMin = 500;
 
 // Multiplications and additions on what fits the first cache.
 CpuProbe calculate(TimeUs duration_us) {
@@ -19,7 +20,12 @@ CpuProbe calculate(TimeUs duration_us) {
       for (float& value : values) value = value * 0.999F + 0.001F;
     }
     probe.work += static_cast<double>(values[0]) > 0 ? 1 : 0;  // keeps the loop
-    probe.wall_us = static_cast<double>(monotonic_now_us() - wall_from);
+    const auto wall_us = static_cast<double>(monotonic_now_us() - wall_from);
+    const double step_us = wall_us - probe.wall_us;
+    probe.wall_us = wall_us;
+    if (step_us < kPauseUsMin) continue;
+    probe.pauses_us += step_us;
+    probe.pauses_us2 += step_us * step_us;
   }
   probe.cpu_us = static_cast<double>(thread_cpu_now_us() - cpu_from);
   return probe;
@@ -36,6 +42,8 @@ CpuProbe probe_cpu(ThreadPool* pool, TimeUs duration_us) {
     sum.work += probe.work;
     sum.cpu_us += probe.cpu_us;
     sum.wall_us += probe.wall_us;
+    sum.pauses_us += probe.pauses_us;
+    sum.pauses_us2 += probe.pauses_us2;
   }
   return sum;
 }

@@ -15,8 +15,8 @@ namespace ft {
 namespace {
 
 // Of one thread, for one task.
-constexpr TimeUs kProbeUs = 20 * kMillisecondUs;
-constexpr TimeUs kProbeUsMin = 2 * kMillisecondUs;
+constexpr TimeUs kPieceUs = 20 * kMillisecondUs;
+constexpr TimeUs kPieceUsMin = 2 * kMillisecondUs;
 // Who was stopped does not make up for it.
 constexpr TimeUs kLateUsMax = 20 * kMillisecondUs;
 constexpr int64_t kWatchEvery = 8;
@@ -62,6 +62,7 @@ void ComputeThread::loop() {
   Task task;
   TimeUs owed_us = 0;  // of the task before, after its result was handed on
   TimeUs owed_cpu_us = 0;
+  TimeUs owed_slept_us = 0;
   while (tasks_.take(&task)) {
     const TimeUs started = monotonic_now_us();
     const TimeUs cpu_started = cpu_now_us();
@@ -76,16 +77,18 @@ void ComputeThread::loop() {
     const TimeUs cpu = cpu_now_us() - cpu_started;
     result.task_cpu_us = (cpu + owed_cpu_us) / pool_->threads();
     result.process_cpu_us = process_cpu_now_us() / pool_->threads();
-    if (!(task.kind == TaskKind::kMeasure && task.layer >= 0)) sleep_after(started, cpu);
+    result.slept_us = owed_slept_us;
+    const bool is_layer = task.kind == TaskKind::kMeasure && task.layer >= 0;
+    if (!is_layer) result.slept_us += sleep_after(started, cpu);
     result.busy_us = monotonic_now_us() - started + owed_us;
-    owed_us = owed_cpu_us = 0;
+    owed_us = owed_cpu_us = owed_slept_us = 0;
     results_.put(std::move(result));
     if (task.kind == TaskKind::kBackward) {  // the gradients are on their way
       const TimeUs rest_started = monotonic_now_us();
       const TimeUs rest_cpu_started = cpu_now_us();
       trainer_->finish_backward();
       owed_cpu_us = cpu_now_us() - rest_cpu_started;
-      sleep_after(rest_started, owed_cpu_us);
+      owed_slept_us = sleep_after(rest_started, owed_cpu_us);
       owed_us = monotonic_now_us() - rest_started;
     }
     task = Task();  // its tensors are not kept while waiting
@@ -97,15 +100,18 @@ void ComputeThread::loop() {
 TimeUs ComputeThread::cpu_now_us() const { return thread_cpu_now_us() + pool_->worker_cpu_us(); }
 
 // As --slowdown asks for after work that began at `started` and took `cpu_us`. Waiting for a core
-// counts as sleep, and what a sleep takes too long is taken off the next.
-void ComputeThread::sleep_after(TimeUs started, TimeUs cpu_us) {
+// counts as sleep, and what a sleep takes too long is taken off the next. Returns what it has
+// slept.
+TimeUs ComputeThread::sleep_after(TimeUs started, TimeUs cpu_us) {
   const double slowdown = options_.slowdown.factor();
-  if (slowdown <= 1.0) return;
+  if (slowdown <= 1.0) return 0;
   const auto pause = static_cast<TimeUs>((slowdown - 1.0) * static_cast<double>(cpu_us));
   const TimeUs until = started + cpu_us / pool_->threads() + pause - late_us_;
-  const TimeUs left = until - monotonic_now_us();
-  if (left > 0) std::this_thread::sleep_for(std::chrono::microseconds(left));
-  late_us_ = std::min(monotonic_now_us() - until, kLateUsMax);
+  const TimeUs now = monotonic_now_us();
+  if (until > now) std::this_thread::sleep_for(std::chrono::microseconds(until - now));
+  const TimeUs slept = monotonic_now_us() - now;
+  late_us_ = std::min(now + slept - until, kLateUsMax);
+  return slept;
 }
 
 void ComputeThread::run(const Task& task, TaskResult* result) {
@@ -238,11 +244,12 @@ void ComputeThread::step(const Task& task, TaskResult* result) {
 Status ComputeThread::measure(const Task& task, TaskResult* result) {
   const double slowdown = options_.slowdown.factor();
   if (task.layer == kNoLayer) {
-    const auto duration = static_cast<TimeUs>(static_cast<double>(kProbeUs) / slowdown);
-    const CpuProbe probe = probe_cpu(pool_.get(), std::max(duration, kProbeUsMin));
+    const auto duration = static_cast<TimeUs>(static_cast<double>(kPieceUs) / slowdown);
+    const CpuProbe probe = probe_cpu(pool_.get(), std::max(duration, kPieceUsMin));
     result->work = probe.work / slowdown;
     result->cpu_us = probe.cpu_us;
-    result->wall_us = probe.wall_us;
+    result->pauses_us = probe.pauses_us;
+    result->pauses_us2 = probe.pauses_us2;
     return Status();
   }
   std::unique_ptr<Model> imported;

@@ -34,7 +34,7 @@ class ComputeThread {
  private:
   void loop();
   TimeUs cpu_now_us() const;
-  void sleep_after(TimeUs started, TimeUs cpu_us);
+  TimeUs sleep_after(TimeUs started, TimeUs cpu_us);
   void run(const Task& task, TaskResult* result);
   Status use_model(const Task& task, std::unique_ptr<Model>* imported);
   Result<std::unique_ptr<Model>> import(const Task& task);

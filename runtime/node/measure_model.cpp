@@ -7,11 +7,6 @@
 #include "runtime/exec/layer_timer.h"
 
 namespace ft {
-namespace {
-
-constexpr TimeUs kProbeUs = 300 * kMillisecondUs;
-
-}  // namespace
 
 int64_t bytes_for_timing(int64_t memory_bytes) {
   if (memory_bytes == 0) return kTimedTogetherBytes;
@@ -59,8 +54,13 @@ Result<ModelTimes> measure_model(const std::shared_ptr<const Model>& model,
     for (const double us : each) times.layer_us.push_back(us * slower);
     first = range.last;
   }
-  const CpuProbe probe = probe_cpu(&pool, kProbeUs);
+  CpuProbe probe = probe_cpu(&pool, kCpuProbeUs);
   times.cpu_share = cpu_share(probe.cpu_us, probe.wall_us);
+  if (times.cpu_share < kElasticShare) {
+    probe = probe_cpu(&pool, kElasticLooks * kCpuProbeUs);
+    times.cpu_share = cpu_share(probe.cpu_us, probe.wall_us);
+  }
+  times.pause_us = pause_length(probe.pauses_us, probe.pauses_us2);
   for (double& us : times.layer_us) us /= times.cpu_share;
   times.work_per_us = probe.work / slower / probe.wall_us;
   return times;

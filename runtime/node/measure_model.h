@@ -23,6 +23,7 @@ Result<ModelSizes> sizes_of(const Model& model, const TrainerOptions& options);
 struct ModelTimes {
   std::vector<double> layer_us;  // as in DeviceCost
   double cpu_share = 1;          // of the time that it calculates it has a CPU
+  double pause_us = 0;           // and how long it has none at a time
   double work_per_us = 0;        // of the CPU, to compare later probes with
 };
 

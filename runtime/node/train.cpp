@@ -151,6 +151,7 @@ Status measure_central(const Options& options, const TrainingJob& job, int threa
   central->partition = Partition::kDynamic;
   central->layer_us = own->layer_us = times.layer_us;
   central->cpu_share = own->cpu_share = times.cpu_share;
+  central->pause_us = own->pause_us = times.pause_us;
   own->work_per_us = times.work_per_us;
   return Status();
 }

@@ -84,6 +84,7 @@ struct CentralOptions {
   int64_t memory_bytes = 0;      // central's own; 0: no limit
   std::vector<double> layer_us;  // as central measured itself
   double cpu_share = 1;
+  double pause_us = 0;
   RepartitionLimits repartition;
   // For comparisons, ResPipe's rule: the neighbour takes all layers of a lost device, nothing is
   // planned again.

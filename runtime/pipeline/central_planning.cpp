@@ -12,11 +12,9 @@
 namespace ft {
 namespace {
 
-// How long a device that trains is measured for, between its other work.
-constexpr TimeUs kAgainUs = 300 * kMillisecondUs;
 constexpr TimeUs kAgainWaitMinUs = 2 * kSecondUs;
 constexpr TimeUs kAgainWaitMaxUs = 32 * kSecondUs;
-constexpr double kFaster = 0.9;
+constexpr TimeUs kSpareWaitMaxUs = 4 * kSecondUs;  // nobody waits for a device without layers
 constexpr double kGainMax = 0.5;
 constexpr double kJump = 1.5;
 constexpr TimeUs kJumpUs = 10 * kSecondUs;
@@ -66,7 +64,7 @@ void Central::measure(PeerId peer, bool again) {
   measure->set_model_bytes(static_cast<int64_t>(options_.model->size()));
   measure->set_model_from(has_model ? 0 : options_.self);
   measure->set_again(again);
-  measure->set_budget_us(kAgainUs);
+  measure->set_budget_us(kCpuProbeUs);
   send(peer, std::move(message));
 }
 
@@ -87,7 +85,7 @@ void Central::measure_waiting() {
     if (device.layer_us.empty()) {
       measure(peer, false);
     } else if (now_ >= device.measure_again_at &&
-               (!is_stage(peer) || device.speed.looks_faster())) {
+               (!is_stage(peer) || device.doubted || device.speed.looks_faster())) {
       measure(peer, true);
     }
   }
@@ -99,18 +97,20 @@ void Central::on_measured(PeerId from, const net::Measured& measured) {
   device.measuring = false;
   if (measured.layer_us_size() == layer_count()) {
     device.layer_us.assign(measured.layer_us().begin(), measured.layer_us().end());
-    device.speed.measured(static_cast<double>(measured.cpu_share()));
+    device.speed.measured(static_cast<double>(measured.cpu_share()),
+                          static_cast<double>(measured.pause_us()));
     speeds_shifted_ = true;
     gain_wanted_ = 0;  // a newcomer is no noise
   } else if (measured.times() > 0) {
-    const double before = device.speed.times();
-    device.speed.measured_again(static_cast<double>(measured.times()),
-                                static_cast<double>(measured.cpu_share()));
-    note_shift(device.speed.take_shift());
-    const bool faster = device.speed.times() < kFaster * before;
+    device.doubted = device.speed.measured_again(static_cast<double>(measured.times()),
+                                                 static_cast<double>(measured.cpu_share()),
+                                                 static_cast<double>(measured.pause_us()));
+    const double shift = device.speed.take_shift();
+    note_shift(shift);
     TimeUs& wait = device.measure_again_wait;
-    wait = faster ? kAgainWaitMinUs : std::clamp(2 * wait, kAgainWaitMinUs, kAgainWaitMaxUs);
-    device.measure_again_at = now_ + wait;
+    const TimeUs longest = is_stage(from) ? kAgainWaitMaxUs : kSpareWaitMaxUs;
+    wait = shift > 1 ? kAgainWaitMinUs : std::clamp(2 * wait, kAgainWaitMinUs, longest);
+    device.measure_again_at = device.doubted ? now_ : now_ + wait;
   }
   if (phase_ == Phase::kMeasuring && !must_measure()) {
     phase_ = Phase::kPausing;
@@ -151,6 +151,7 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
     cost.layer_us = device.layer_us;
     for (double& us : cost.layer_us) us *= device.speed.paced_times();
     cost.byte_us = device.speed.byte_us();
+    cost.pauses_us = device.speed.pauses_us() / request.micro_batches;
     if (device.hello.memory_bytes() > 0) {
       cost.memory_bytes = memory_for_ranges(device.hello.memory_bytes(), model_bytes);
     }
@@ -285,10 +286,12 @@ void Central::note_speed(Device* device, PeerId peer, const net::Progress& progr
   const int64_t batches = progress.version() - device->version;
   const TimeUs trained = progress.train_us() - device->train_us;
   const TimeUs busy = progress.busy_us() - device->busy_us;
+  // A probe, say: it takes its part of a quota.
+  const TimeUs other_work = busy - trained - (progress.snapshot_us() - device->snapshot_us);
   const TimeUs passed = now_ - device->progress_at;
   device->progress_at = now_;
   const bool first = progress.version() <= resumed_version_ + options_.repartition.first_batches;
-  if (!is_dynamic() || first || batches < 1 || passed <= 0 || device->layer_us.empty()) return;
+  if (!is_dynamic() || first || batches < 1 || other_work > 0 || device->layer_us.empty()) return;
   const auto place =
       std::find_if(stages_.begin(), stages_.end(),
                    [peer](const DeviceReport& stage) { return stage.incarnation == peer; });
@@ -308,7 +311,8 @@ void Central::note_speed(Device* device, PeerId peer, const net::Progress& progr
   batch.besides_us = static_cast<double>(std::max<TimeUs>(besides, 0)) / each;
   const int64_t bytes = bytes_at_cuts(options_.cut_sizes, place->range) + kMessagesBytes;
   batch.bytes = static_cast<double>(bytes) * micro_count(options_.training);
-  batch.load = static_cast<double>(busy) / static_cast<double>(passed);
+  batch.busy_us = static_cast<double>(busy);
+  batch.passed_us = static_cast<double>(std::max<TimeUs>(passed, 1));
   device->speed.add(batch);
   if (progress.layer_us_size() == place->range.count()) {
     device->mix.add({progress.layer_us().begin(), progress.layer_us().end()});

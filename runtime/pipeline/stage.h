@@ -35,6 +35,7 @@ struct StageOptions {
   std::vector<double> layer_us;
   double work_per_us = 0;
   double cpu_share = 1;
+  double pause_us = 0;
 };
 
 // A stage that holds nothing of its run goes to any central when its own has been silent that long.
@@ -124,6 +125,7 @@ class Stage {
   void on_measure(const net::Measure& measure);
   bool start_measure();
   void on_measured(const TaskResult& result);
+  double work_per_us() const;
   void tell_measured();
 
   // Compute
@@ -207,6 +209,7 @@ class Stage {
   int64_t evaluated_ = -1;  // cuts up to it need no evaluation, by central's word in this term
   std::deque<SnapshotDue> snapshots_due_;
   TimeUs busy_us_ = 0;
+  TimeUs awake_us_ = 0;     // of it
   TimeUs train_us_ = 0;     // of it, in passes and steps since training resumed
   TimeUs snapshot_us_ = 0;  // likewise
   TimeUs train_cpu_us_ = 0;
@@ -218,9 +221,11 @@ class Stage {
   // How long each layer takes here: of the run, like what is held
   struct Probe {
     double work = 0;
-    double cpu_us = 0;
-    double wall_us = 0;
-    TimeUs passed_us = 0;
+    double cpu_us = 0;  // that it took
+    double pauses_us = 0;
+    double pauses_us2 = 0;
+    TimeUs process_cpu_from = 0;  // after the first piece
+    TimeUs awake_from = 0;
   };
   net::Training measured_for_;
   int layers_known_ = -1;          // of the model; -1: none was measured yet
@@ -228,6 +233,7 @@ class Stage {
   std::vector<float> layer_us_;    // once all are
   double work_per_us_ = 0;         // of the CPU, then
   double cpu_share_ = 1;
+  double pause_us_ = 0;
   net::Measure measure_;  // of this term
   bool measures_ = false;
   Probe probe_;  // for it

@@ -241,6 +241,7 @@ std::vector<int64_t> Stage::cuts_kept() const {
 void Stage::on_task(const TaskResult& result) {
   busy_ = false;
   busy_us_ += result.busy_us;
+  awake_us_ += result.busy_us - result.slept_us;
   longest_us_ = std::max(longest_us_, now_ - task_since_);
   ++tasks_done_;
   if (result.term != term_ || phase_ == Phase::kJoining) return;

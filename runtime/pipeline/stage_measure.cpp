@@ -25,7 +25,9 @@ void Stage::on_measure(const net::Measure& measure) {
 }
 
 // Whenever there is nothing else to do: a device that trains goes on training. First the layers,
-// some at a time, then what the CPU gets done.
+// some at a time, then what the CPU gets done. From the first such piece to the last the device is
+// never idle, so the share of the CPU is what the process gets in that time, whatever it does with
+// it. A piece alone says little: a quota's pauses are longer than it.
 bool Stage::start_measure() {
   if (!measures_ || model_wanted_) return false;
   const bool layers_done = measure_.again() || layers_known_ == static_cast<int>(layers_us_.size());
@@ -48,17 +50,30 @@ void Stage::on_measured(const TaskResult& result) {
     layers_us_.insert(layers_us_.end(), result.layer_us.begin(), result.layer_us.end());
     return;
   }
+  if (probe_.work == 0) {
+    probe_.process_cpu_from = result.process_cpu_us;
+    probe_.awake_from = awake_us_;
+  }
   probe_.work += result.work;
   probe_.cpu_us += result.cpu_us;
-  probe_.wall_us += result.wall_us;
-  probe_.passed_us += result.busy_us;
-  if (probe_.passed_us < measure_.budget_us()) return;
-  cpu_share_ = cpu_share(probe_.cpu_us, probe_.wall_us);
+  probe_.pauses_us += result.pauses_us;
+  probe_.pauses_us2 += result.pauses_us2;
+  const TimeUs awake = awake_us_ - probe_.awake_from;
+  if (awake < measure_.budget_us()) return;
+  const TimeUs process_cpu = result.process_cpu_us - probe_.process_cpu_from;
+  cpu_share_ = cpu_share(static_cast<double>(process_cpu), static_cast<double>(awake));
+  const bool look_longer = !measure_.again() && cpu_share_ < kElasticShare;
+  if (look_longer && awake < kElasticLooks * measure_.budget_us()) return;
+  pause_us_ = pause_length(probe_.pauses_us, probe_.pauses_us2);
   if (!measure_.again()) {
     for (const double us : layers_us_) layer_us_.push_back(static_cast<float>(us / cpu_share_));
-    work_per_us_ = probe_.work / probe_.wall_us;
+    work_per_us_ = work_per_us();
   }
   tell_measured();
+}
+
+double Stage::work_per_us() const {
+  return probe_.work / std::max(probe_.cpu_us, 1.0) * cpu_share_;
 }
 
 void Stage::tell_measured() {
@@ -66,11 +81,12 @@ void Stage::tell_measured() {
   net::Control message;
   net::Measured* measured = message.mutable_measured();
   if (measure_.again() && probe_.work > 0) {
-    measured->set_times(static_cast<float>(work_per_us_ * probe_.wall_us / probe_.work));
+    measured->set_times(static_cast<float>(work_per_us_ / work_per_us()));
   } else {
     measured->mutable_layer_us()->Assign(layer_us_.begin(), layer_us_.end());
   }
   measured->set_cpu_share(static_cast<float>(cpu_share_));
+  measured->set_pause_us(static_cast<float>(pause_us_));
   send(central_, std::move(message));
 }
 

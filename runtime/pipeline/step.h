@@ -63,17 +63,19 @@ struct TaskResult {
   int64_t rows = 0;
   int64_t correct = 0;
   TimeUs busy_us = 0;
+  TimeUs slept_us = 0;  // of it, for --slowdown
   // CPU time for each compute thread: of this task, and of the whole process so far.
   TimeUs task_cpu_us = 0;
   TimeUs process_cpu_us = 0;
   // kMeasure: of layers from `layer` on (runtime/exec/layer_timer.h), and how many layers the model
-  // has; or what was done in which time (runtime/exec/cpu_probe.h). kStep: of the range's layers in
-  // this batch, now and then (runtime/exec/layer_watch.h).
+  // has; or what was done in which CPU time, between which pauses (runtime/exec/cpu_probe.h).
+  // kStep: of the range's layers in this batch, now and then (runtime/exec/layer_watch.h).
   std::vector<double> layer_us;
   int32_t layers = 0;
   double work = 0;
   double cpu_us = 0;
-  double wall_us = 0;
+  double pauses_us = 0;
+  double pauses_us2 = 0;
   // kConfigure: ValueIds that cross the range's edges.
   std::vector<int32_t> inputs;
   std::vector<int32_t> outputs;

@@ -140,6 +140,7 @@ PlanRequest random_request(uint64_t seed, const CaseSize& size) {
   if (draw.once_in(3)) {
     for (DeviceCost& device : request.devices) {
       if (!draw.once_in(3)) device.byte_us = draw.between(0, 0.4);
+      if (draw.once_in(3)) device.pauses_us = draw.between(0, 100);
     }
   }
   if (!draw.once_in(4)) draw_links(&draw, &request);
@@ -214,9 +215,10 @@ double cost_by_definition(const PlanRequest& request, const std::vector<int>& de
     int64_t crossing =
         request.messages_bytes + request.cuts[static_cast<size_t>(ranges[s].first)].bytes();
     if (s + 1 < stages) crossing += request.cuts[static_cast<size_t>(ranges[s].last)].bytes();
-    c[s] = request.devices[static_cast<size_t>(devices[s])].byte_us * static_cast<double>(crossing);
+    const DeviceCost& device = request.devices[static_cast<size_t>(devices[s])];
+    c[s] = device.byte_us * static_cast<double>(crossing) + device.pauses_us;
     for (int i = ranges[s].first; i < ranges[s].last; ++i) {
-      c[s] += request.devices[static_cast<size_t>(devices[s])].layer_us[static_cast<size_t>(i)];
+      c[s] += device.layer_us[static_cast<size_t>(i)];
     }
     if (s + 1 < stages) {
       const CutSize& cut = request.cuts[static_cast<size_t>(ranges[s].last)];

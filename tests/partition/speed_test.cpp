@@ -20,7 +20,8 @@ ft::BatchTimes batch(double wall, double load, double cpu = 0, double besides = 
   made.cpu_us = 1000 * cpu;
   made.besides_us = 1000 * besides;
   made.bytes = 500;
-  made.load = load;
+  made.busy_us = 1000 * load;
+  made.passed_us = 1000;
   return made;
 }
 
@@ -121,8 +122,52 @@ TEST_CASE("speed: an elastic device whose share shrinks is slower until it is me
   add(&speed, 32, batch(0.5, 0.1, 0.5, 0.1));  // little to do
   CHECK(speed.times() > 8);
   CHECK(speed.looks_faster());
-  speed.measured_again(1, 0.5);
+  CHECK(speed.measured_again(1, 0.5));
+  CHECK(!speed.measured_again(1, 0.5));
   CHECK(speed.times() == doctest::Approx(1));
+}
+
+// 0.9 ms of each 2, and a batch takes half of that: in turns it is through at once and has to wait.
+// wait.
+TEST_CASE("speed: a quota's long pauses are no change, and do not make a device uncertain") {
+  ft::Speed speed;
+  speed.measured(0.45, 1'100);
+  for (int i = 0; i < 64; ++i) {
+    speed.add(batch(i % 2 == 0 ? 0.45 : 1.55, 1.0, 0.45));
+    CHECK(speed.take_shift() == 1);
+  }
+  CHECK(speed.times() == doctest::Approx(1));
+  CHECK(speed.paced_times() == doctest::Approx(1));
+  CHECK(speed.error() < 0.02);             // half a pause in 32 ms
+  add(&speed, 4, batch(1.55, 1.0, 0.45));  // it was probed: its quota is used up
+  CHECK(speed.take_shift() == 1);
+  CHECK(speed.times() == doctest::Approx(1).epsilon(0.1));
+  add(&speed, 4, batch(10, 1.0, 0.45));
+  CHECK(speed.times() == doctest::Approx(10));
+}
+
+TEST_CASE("speed: batches that central is told of at once do not make a device look busy") {
+  ft::Speed speed;
+  speed.measured(0.1);
+  for (int i = 0; i < 40; ++i) {
+    ft::BatchTimes told = batch(0.3, 0.1, 0.1);
+    told.passed_us = i % 2 == 0 ? 1999 : 1;
+    speed.add(told);
+  }
+  CHECK(speed.times() == doctest::Approx(1));
+  CHECK(speed.looks_faster());
+}
+
+TEST_CASE("speed: what the pauses of an elastic device cost is known before it trains") {
+  ft::Speed speed;
+  speed.measured(0.5, 40'000);
+  CHECK(speed.pauses_us() == doctest::Approx(10'000));
+  speed.measured_again(1, 0.5, 0);  // its probes saw none
+  CHECK(speed.pauses_us() == doctest::Approx(10'000));
+  speed.measured_again(1, 0.5, 400'000);  // something has happened
+  CHECK(speed.pauses_us() < 40'000);
+  speed.measured(1, 40'000);
+  CHECK(speed.pauses_us() == 0);
 }
 
 TEST_CASE("speed: after other work was given to a device, its pace at that is no shift") {
@@ -137,11 +182,20 @@ TEST_CASE("speed: after other work was given to a device, its pace at that is no
   CHECK(speed.take_shift() == doctest::Approx(2.0));
 }
 
-TEST_CASE("speed: a measurement counts more than what was seen before") {
+TEST_CASE("speed: a measurement that is far off counts when the next one says so, too") {
   ft::Speed speed;
   add(&speed, 8, batch(3.0, 1.0));
-  speed.measured_again(1, 1);
-  CHECK(speed.times() == 1.0);
+  CHECK(speed.measured_again(1, 1));
+  CHECK(speed.times() == doctest::Approx(3.0));
+  CHECK(!speed.measured_again(1.5, 1));  // the one that says less
+  CHECK(speed.times() == doctest::Approx(1.5));
   add(&speed, 2, batch(3.0, 1.0));
-  CHECK(speed.times() == 1.0);
+  CHECK(speed.times() == doctest::Approx(1.5));
+
+  CHECK(speed.measured_again(9, 1));
+  CHECK(!speed.measured_again(1.6, 1));
+  CHECK(speed.times() == doctest::Approx(1.5).epsilon(0.03));
+  CHECK(speed.measured_again(9, 1));
+  CHECK(speed.measured_again(0.2, 1));  // the other way
+  CHECK(speed.times() == doctest::Approx(1.5).epsilon(0.03));
 }

@@ -15,15 +15,23 @@
 
 namespace ft::sim {
 
+// Part of each period that a device gets of its CPU; from 1 on: all of it.
+struct CpuQuota {
+  double share = 1;
+  TimeUs period_us = 0;
+  TimeUs phase_us = 0;  // how far the first period is when time begins
+};
+
 struct Pace {
   // Of each layer: forward, backward and step of a batch at speed 1, microseconds. Empty: this run
   // is not about speed.
   std::vector<double> layer_us;
   std::vector<LayerSize> sizes;
   std::vector<CutSize> cuts;
-  std::vector<double> speeds;  // of each device, central first
-  std::vector<int64_t> rates;  // bytes/s of each device's network; fewer: others have no limit
-  double scatter = 0;          // each task takes up to that much more or less, relative
+  std::vector<double> speeds;    // of each device, central first
+  std::vector<CpuQuota> quotas;  // likewise; fewer: others have none
+  std::vector<int64_t> rates;    // bytes/s of each device's network; fewer: others have no limit
+  double scatter = 0;            // each task takes up to that much more or less, relative
 
   bool empty() const { return layer_us.empty(); }
   template <typename T>
@@ -32,6 +40,7 @@ struct Pace {
     return index < values.size() ? values[index] : other;
   }
   double speed(int device) const { return at(speeds, device, 1.0); }
+  CpuQuota quota(int device) const { return at(quotas, device, CpuQuota()); }
   int64_t rate(int device) const { return at(rates, device, std::numeric_limits<int64_t>::max()); }
 };
 

@@ -33,6 +33,7 @@ PaceFigures run_pace(const PaceRun& run, uint64_t seed) {
   RunSpec& spec = options.spec;
   spec.pace = read_pace(FT_SOURCE_DIR "/tests/sim/mobilenetv2.txt");
   spec.pace.speeds = run.speeds;
+  spec.pace.quotas = run.quotas;
   spec.pace.rates = run.rates;
   spec.pace.scatter = run.scatter;
   spec.stages = static_cast<int>(run.speeds.size()) - 1;
@@ -55,8 +56,11 @@ PaceFigures run_pace(const PaceRun& run, uint64_t seed) {
   PaceFigures figures;
   const double alone_us =
       std::accumulate(spec.pace.layer_us.begin(), spec.pace.layer_us.end(), 0.0);
-  figures.ideal_us =
-      run.micro_batches * alone_us / std::accumulate(run.speeds.begin(), run.speeds.end(), 0.0);
+  double speed = 0;
+  for (size_t i = 0; i < run.speeds.size(); ++i) {
+    speed += run.speeds[i] * std::min(spec.pace.quota(static_cast<int>(i)).share, 1.0);
+  }
+  figures.ideal_us = run.micro_batches * alone_us / speed;
   figures.result = Cluster(options).run();
   figures.batch_at.assign(static_cast<size_t>(run.batches), 0);
   for (const auto& [at, batch] : all_of<BatchReport>(figures.result)) {
@@ -148,6 +152,13 @@ std::vector<PaceRun> pace_runs() {
     PaceRun* link = add({speed, speed, speed}, "2 MB/s");
     link->rates = {kRate, 2'000'000};
     link->batches = 400;
+  }
+  for (const TimeUs period : {10 * kMillisecondUs, 100 * kMillisecondUs}) {
+    PaceRun* quota =
+        add({1, 1, 1}, format("quotas, %lld ms", static_cast<long long>(period / kMillisecondUs)));
+    quota->quotas = {{0.45, period, 0}, {0.45, period, period / 3}, {0.045, period, period / 2}};
+    quota->scatter = 0.1;
+    quota->batches = 1000;
   }
   PaceRun* slows = add(clusters[0], "a tenth, 20 s");
   slows->batches = 1500;

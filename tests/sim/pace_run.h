@@ -12,8 +12,9 @@ namespace ft::sim {
 
 struct PaceRun {
   std::string name;
-  std::vector<double> speeds;  // central's first, then in the order of joining
-  std::vector<int64_t> rates;  // bytes/s of their networks; fewer: the others have no limit
+  std::vector<double> speeds;    // central's first, then in the order of joining
+  std::vector<CpuQuota> quotas;  // of their CPUs; fewer: the others have none
+  std::vector<int64_t> rates;    // bytes/s of their networks; fewer: the others have no limit
   bool dynamic = true;
   int micro_batches = 1;  // more: sync
   double scatter = 0;     // each task takes up to that much more or less, relative

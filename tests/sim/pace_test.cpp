@@ -110,4 +110,22 @@ TEST_CASE("pace: noise of constant devices moves nothing after the first ten sec
   }
 }
 
+// Plans count a quarter of a pause for each batch. That is too much here, where messages cost no
+// CPU and are handled in a pause, too.
+TEST_CASE("pace: the pauses of CPU quotas move nothing after the first ten seconds") {
+  for (const bool long_pauses : {false, true}) {
+    const PaceRun run = find_run(long_pauses ? "1 1 1 quotas, 100 ms" : "1 1 1 quotas, 10 ms");
+    for (uint64_t seed = 1; seed <= 3; ++seed) {
+      CAPTURE(run.name);
+      CAPTURE(seed);
+      const PaceFigures figures = run_pace(run, seed);
+      CHECK(figures.result.violation == "");
+      CHECK(figures.steady().of_ideal > 0.95);
+      CHECK(figures.promised_over_steady() < 1.05);
+      CHECK(figures.promised_over_steady() > (long_pauses ? 0.75 : 0.95));
+      for (const double at : figures.reconfigured_s("repartition")) CHECK(at < 10);
+    }
+  }
+}
+
 }  // namespace ft::sim

@@ -22,7 +22,10 @@ void plan_dynamically(const RunSpec& spec, CentralOptions* central) {
   central->layer_sizes.assign(layers, LayerSize{kStateBytes, kStateBytes, 8, 8});
   central->cut_sizes.assign(layers, CutSize{8, 8});
   if (!spec.pace.empty()) {
-    central->layer_us = times(central->layer_us, 1 / spec.pace.speed(0));
+    const CpuQuota quota = spec.pace.quota(0);
+    central->cpu_share = std::min(quota.share, 1.0);
+    central->pause_us = (1 - central->cpu_share) * static_cast<double>(quota.period_us);
+    central->layer_us = times(central->layer_us, 1 / spec.pace.speed(0) / central->cpu_share);
     central->layer_sizes = spec.pace.sizes;
     central->cut_sizes = spec.pace.cuts;
   }
@@ -45,7 +48,8 @@ Process::Process(Surroundings* surroundings, const ProcessOptions& options)
       net_(std::make_shared<NetProcess>()),
       executor_(&all_.spec, options.name, &all_.violations),
       tasks_(&all_.spec, options.name, options.serial, &all_.ownership, &all_.violations),
-      task_times_(&all_.spec, &all_.world.compute_dice, options.device) {
+      task_times_(&all_.spec, &all_.world.compute_dice, options.device),
+      cpu_(all_.spec.pace.quota(options.device)) {
   woken_at_ = now();
   started_at_ = now();
   all_.names[options.self] = options.name;
@@ -105,7 +109,9 @@ void Process::run_central(const CentralSetup& setup) {
   own.hello.set_model_sha256(central.model_sha256);
   own.beside_central = true;
   own.layer_us = central.layer_us;
-  own.work_per_us = 1;
+  own.cpu_share = central.cpu_share;
+  own.pause_us = central.pause_us;
+  own.work_per_us = own.cpu_share;
   if (setup.resume) own.store = setup.disk->store();
   if (setup.resume) all_.plant->on_resume(&central, &own);
   all_.records.push_back(std::make_unique<net::Record>(central.restart.record));
@@ -251,20 +257,21 @@ void Process::start_task(Task task) {
   narrate(&all_.world, name(), task);
   tasks_.started(task);
   const TaskTime time = task_times_.take(task);
-  const TimeUs takes = time.result_us + owed_us_;
-  const TimeUs ready_at = std::max(now(), compute_free_at_) + time.result_us;
-  compute_free_at_ = ready_at + time.rest_us;
-  owed_us_ = time.rest_us;
+  const TaskRun run = cpu_.run(now(), time);
   if (task.kind == TaskKind::kConfigure)
     all_.moment(Moment::kMove, static_cast<int64_t>(task.term));
-  when_running(ready_at - now(), [this, task = std::move(task), takes] {
+  when_running(run.ready_at - now(), [this, task = std::move(task), run, used_us = cpu_.used_us()] {
     tasks_.ended();
     TaskResult result = executor_.run(task);
-    result.busy_us = takes;
+    result.busy_us = run.busy_us;
+    result.task_cpu_us = run.cpu_us;
+    result.process_cpu_us = used_us;
     if (task.kind == TaskKind::kMeasure) result.layer_us = {task_times_.measured_us(task.layer)};
     if (task.kind == TaskKind::kStep) result.layer_us = task_times_.told_us(task);
-    result.work = task_times_.work(takes);
-    result.cpu_us = result.wall_us = static_cast<double>(takes);
+    result.work = task_times_.work(run.cpu_us);
+    result.cpu_us = static_cast<double>(run.cpu_us);
+    result.pauses_us = static_cast<double>(run.busy_us - run.cpu_us);  // mostly one
+    result.pauses_us2 = result.pauses_us * result.pauses_us;
     if (task.kind == TaskKind::kStep) all_.moment(Moment::kBatch, task.batch);
     all_.plant->on_result(term_, &result.term);
     core_->deliver(NodeCore::Machine::kStage, std::move(result));

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "runtime/node/node_core.h"
+#include "tests/sim/cpu.h"
 #include "tests/sim/fake_executor.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/surroundings.h"
@@ -137,8 +138,7 @@ class Process : public Outside, public TransportHandler {
   TaskTimes task_times_;
   CentralSetup setup_;
   net::Record* record_ = nullptr;  // of all_.records: ours
-  TimeUs compute_free_at_ = 0;
-  TimeUs owed_us_ = 0;  // of the task before, after its result
+  Cpu cpu_;
   TimeUs woken_at_ = 0;
   TimeUs started_at_ = 0;
   TimeUs led_at_ = -1;
