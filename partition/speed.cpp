@@ -67,8 +67,10 @@ bool Speed::measured_again(double times, double share, double pause_us) {
   if (pause_us > 0) pause_us_ += (far || pause_us_ <= 0 ? 1 : kWeight) * (pause_us - pause_us_);
   elastic_ = share > 0 && share < kElasticShare;
   if (!elastic_) cpu_ = 1;
-  if (far) forget();
-  if (far) level_error_ = pause_us_ / 2 / kProbedUs;
+  if (far) {
+    forget();
+    level_error_ = pause_us_ / 2 / kProbedUs;
+  }
   // Both say so: the one that says less.
   const double least = std::abs(off) < std::abs(off_before) ? off : off_before;
   level_ = believed * std::exp(far ? least : kWeight * off);
