@@ -13,6 +13,7 @@
 #include "net/bulk.h"
 #include "net/message.pb.h"
 #include "net/peer_id.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/status.h"
 
 namespace ft {
@@ -26,6 +27,7 @@ constexpr int kSnapshotsMax = 8 * kLayersMax;  // in one inventory
 constexpr int kRecordEntriesMax = 16384;
 constexpr int kMicroBatchesMax = 4096;
 constexpr int64_t kBatchSizeMax = 1 << 20;
+constexpr int64_t kMeasureUsMax = 60 * kSecondUs;
 constexpr size_t kNameBytesMax = 128;
 constexpr size_t kDataSpecBytesMax = 4096;
 constexpr size_t kEndpointBytesMax = 256;

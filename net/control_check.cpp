@@ -115,7 +115,7 @@ void Checker::check(const net::Measure& measure) {
   digest(measure.model_sha256(), "Measure.model_sha256");
   require(measure.model_bytes() >= 0 && measure.model_bytes() <= kTransferBytesMax,
           "Measure.model_bytes");
-  natural(measure.budget_us(), "Measure.budget_us");
+  require(measure.budget_us() >= 0 && measure.budget_us() <= kMeasureUsMax, "Measure.budget_us");
 }
 
 void Checker::check(const net::Measured& measured) {

@@ -42,7 +42,8 @@ CostTable::CostTable(const PlanRequest& request)
     }
     before_.push_back(std::move(before));
     const std::vector<double>& ends = end_us_.back();
-    rounding_us_ = std::max(rounding_us_, kRounding * *std::max_element(ends.begin(), ends.end()));
+    const double most_us = *std::max_element(ends.begin(), ends.end()) + fixed_us;
+    rounding_us_ = std::max(rounding_us_, kRounding * most_us);
   }
   work_before_.assign(1, 0.0);
   for (const double us : fastest) work_before_.push_back(work_before_.back() + us);

@@ -31,8 +31,8 @@ class CostTable {
 
   // us of the layers before each cut on this device: layers + 1 values.
   const std::vector<double>& before(int device) const { return before_[index(device)]; }
-  // The same with what the messages at a cut cost: a range takes end_us of its last cut less
-  // begin_us of its first.
+  // The same with what pauses and the messages at a cut cost: a range takes end_us of its last cut
+  // less begin_us of its first.
   const std::vector<double>& begin_us(int device) const { return begin_us_[index(device)]; }
   const std::vector<double>& end_us(int device) const { return end_us_[index(device)]; }
   double compute_us(int device, const LayerRange& range) const {

@@ -5,9 +5,9 @@
 // kPlanTolerance, up to kExactDevices devices and kExactLayers layers; beyond that see planner.cpp.
 //
 // The model of a pipeline of S stages (DESIGN 3). A micro-batch costs stage s c_s of compute (its
-// layers, forward and backward, and what the messages at its two cuts cost its CPU), and each cut f
-// of forward and b of backward transfer; compute and transfers overlap, and both directions of a
-// link are independent.
+// layers, forward and backward, what the messages at its two cuts cost its CPU, and what it loses
+// to pauses), and each cut f of forward and b of backward transfer; compute and transfers overlap,
+// and both directions of a link are independent.
 //   async: one batch in every `period`, the greatest of
 //     - c_s of each stage, f and b of each cut;
 //     - (c_s + f_s + b_s + c_{s+1} + ... + c_{S-1}) / (S - s) for each s: a stage has at most S - s
@@ -54,7 +54,7 @@ struct DeviceCost {
   // Of each layer: forward, backward and its share of the step, for one micro-batch. Finite.
   std::vector<double> layer_us;
   double byte_us = 0;    // what sending or receiving a byte at a cut takes from the layers' time
-  double pauses_us = 0;  // what those of its CPU take from it for a micro-batch, on average
+  double pauses_us = 0;  // what a micro-batch loses to pauses of its CPU
   int64_t memory_bytes = std::numeric_limits<int64_t>::max();  // for ranges, all else deducted
 };
 

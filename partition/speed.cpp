@@ -12,11 +12,13 @@ namespace {
 constexpr size_t kSamples = 32;
 // Fewer say nothing, but for a change.
 constexpr size_t kSamplesMin = 16;
-// So many samples in a row that are that far off, and so many times more than they scatter, are a
-// change, not noise: older ones are forgotten.
+// So many samples in a row that are that far off, and by more than so many pauses, are a change,
+// not noise: older ones are forgotten.
 constexpr size_t kRun = 4;
 constexpr double kOff = 1.5;
-constexpr double kScatters = 3;
+constexpr double kPausesOff = 2;
+// Batches in fewer pauses do not tell an elastic device's share.
+constexpr double kPausesMin = 8;
 // Busy all the time, so that its pauses show: with less to do it works off what it has saved.
 constexpr double kLoaded = 0.95;
 constexpr double kFaster = 0.85;
@@ -27,7 +29,6 @@ constexpr double kFarOff = 1.25;
 constexpr double kWeight = 0.25;
 constexpr double kShareMin = 1e-3;
 constexpr double kTimesMin = 1e-6;
-constexpr auto kProbedUs = static_cast<double>(kCpuProbeUs);
 
 double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -49,7 +50,7 @@ void Speed::measured(double share, double pause_us) {
   pause_us_ = pause_us;
   byte_us_ = scatter_ = doubted_ = 0;
   times_ = level_ = cpu_ = 1;
-  level_error_ = pause_us / 2 / (kElasticLooks * kProbedUs);
+  level_error_ = level_error_min();
   forget();
 }
 
@@ -65,17 +66,25 @@ bool Speed::measured_again(double times, double share, double pause_us) {
   doubted_ = 0;
   // Of a device that trains the probes see few pauses, or none.
   if (pause_us > 0) pause_us_ += (far || pause_us_ <= 0 ? 1 : kWeight) * (pause_us - pause_us_);
-  elastic_ = share > 0 && share < kElasticShare;
-  if (!elastic_) cpu_ = 1;
   if (far) {
+    elastic_ = share > 0 && share < kElasticShare;
+    if (!elastic_) cpu_ = 1;
+    scatter_ = 0;
+    level_error_ = kElasticLooks * level_error_min();
     forget();
-    level_error_ = pause_us_ / 2 / kProbedUs;
+  } else {
+    level_error_ = std::max((1 - kWeight) * level_error_, level_error_min());
   }
   // Both say so: the one that says less.
   const double least = std::abs(off) < std::abs(off_before) ? off : off_before;
   level_ = believed * std::exp(far ? least : kWeight * off);
-  times_ = level_ * cpu_;
+  times_ = std::max(level_ * cpu_, kTimesMin);
   return false;
+}
+
+// By one pause more or less in the first look.
+double Speed::level_error_min() const {
+  return pause_us_ / 2 / (kElasticLooks * static_cast<double>(kCpuProbeUs));
 }
 
 void Speed::work_changed() {
@@ -101,10 +110,10 @@ void Speed::add(const BatchTimes& batch) {
   if (samples_.size() > kSamples) samples_.pop_front();
   if (samples_.size() < kRun) return;
   const auto newest = samples_.end() - static_cast<std::ptrdiff_t>(kRun);
-  const double off = std::max(kOff, 1 + kScatters * scatter_);
+  const double pauses = elastic_ ? kPausesOff * pause_us_ / batch.expected_us : 0;
   const auto all_off = [&](bool slower) {
     return std::all_of(newest, samples_.end(), [&](const Sample& other) {
-      return slower ? other.wall > off * times_ : other.wall < times_ / off;
+      return slower ? other.wall > kOff * times_ + pauses : other.wall < times_ / kOff;
     });
   };
   changed_ = all_off(true) || (!elastic_ && all_off(false));
@@ -126,12 +135,13 @@ void Speed::estimate() {
   if (!elastic_ || loaded) scatter_ = relative_deviation(sorted(&Sample::wall));
   if (!elastic_ || taken <= 0) return;
   const double level = times_ / taken;
-  const double surely = level * (1 - (changed_ ? 0 : kSurely * error_of(&Sample::wall)));
-  if (loaded || surely > level_) {
+  const double wall_error = error_of(&Sample::wall);
+  const double surely = level * (1 - (changed_ ? 0 : kSurely * wall_error));
+  const bool long_enough = changed_ || passed_us() >= kPausesMin * pause_us_;
+  if (long_enough && (loaded || surely > level_)) {
     level_ = level;
-    level_error_ = std::max(error_of(&Sample::wall), pause_us_ / 2 / passed_us());
+    level_error_ = std::max(wall_error, pause_us_ / 2 / passed_us());
   }
-  error_ = std::max(error_, level_error_);
   cpu_ = mean(&Sample::cpu);
   times_ = std::max(level_ * cpu_, kTimesMin);
 }

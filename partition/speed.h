@@ -76,9 +76,10 @@ class Speed {
   // How far off times() may be, relative: the standard error of the mean that it is, by how much
   // the means of a few batches in a row differ; of an elastic device also what one pause more or
   // less makes in the time that its share was taken from.
-  double error() const { return error_; }
+  double error() const { return elastic_ ? std::max(error_, level_error_) : error_; }
   // What a byte at its cuts costs an elastic device, in the sense of planner.h.
   double byte_us() const { return elastic_ ? byte_us_ * level_ : 0; }
+  bool is_elastic() const { return elastic_; }
   // Seems faster than believed: to be measured again.
   bool looks_faster() const;
   // By how much the estimate has changed since this told so last, up or down: > 1; 1 when that may
@@ -98,6 +99,7 @@ class Speed {
   bool tells() const;
   std::vector<double> sorted(double Sample::*what) const;
   double mean(double Sample::*what) const;
+  double level_error_min() const;
   double passed_us() const;
   double load() const;
   double error_of(double Sample::*what) const;
@@ -110,7 +112,7 @@ class Speed {
   double times_ = 1;
   double scatter_ = 0;  // relative; of an elastic device when it was loaded last
   double error_ = kErrorUnknown;
-  double level_error_ = 0;  // of it what is level_'s
+  double level_error_ = 0;  // relative, of level_
   double byte_us_ = 0;
   double told_ = 1;   // at the last shift
   double share_ = 1;  // when it was measured first

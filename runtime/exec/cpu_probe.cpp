@@ -6,8 +6,8 @@ namespace ft {
 namespace {
 
 constexpr int kFloats = 1024;
-constexpr int kPassesPerLook = 64;  // at the clock: some 20 microseconds
-constexpr double kPauseUsMin = 500;
+constexpr int kPassesPerLook = 64;   // at the clock: some 20 microseconds
+constexpr double kPauseUsMin = 500;  // less is the system's own work
 
 // Multiplications and additions on what fits the first cache.
 CpuProbe calculate(TimeUs duration_us) {

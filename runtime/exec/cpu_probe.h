@@ -12,7 +12,8 @@ struct CpuProbe {
   double work = 0;     // in units that mean nothing but compare
   double cpu_us = 0;   // of all threads
   double wall_us = 0;  // of all threads, too: as many times longer than the clock says
-  // Of the pauses in which a thread has not got on: the sum, and that of their squares.
+  // Of the pauses in which a thread has not got on for half a millisecond or more: their sum, and
+  // that of their squares.
   double pauses_us = 0;
   double pauses_us2 = 0;
 };

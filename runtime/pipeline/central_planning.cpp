@@ -102,15 +102,17 @@ void Central::on_measured(PeerId from, const net::Measured& measured) {
     speeds_shifted_ = true;
     gain_wanted_ = 0;  // a newcomer is no noise
   } else if (measured.times() > 0) {
+    const bool second = device.doubted;
     device.doubted = device.speed.measured_again(static_cast<double>(measured.times()),
                                                  static_cast<double>(measured.cpu_share()),
                                                  static_cast<double>(measured.pause_us()));
     const double shift = device.speed.take_shift();
     note_shift(shift);
     TimeUs& wait = device.measure_again_wait;
-    const TimeUs longest = is_stage(from) ? kAgainWaitMaxUs : kSpareWaitMaxUs;
+    const bool spare = !is_stage(from) && from != options_.self;
+    const TimeUs longest = spare ? kSpareWaitMaxUs : kAgainWaitMaxUs;
     wait = shift > 1 ? kAgainWaitMinUs : std::clamp(2 * wait, kAgainWaitMinUs, longest);
-    device.measure_again_at = device.doubted ? now_ : now_ + wait;
+    device.measure_again_at = device.doubted && !second ? now_ : now_ + wait;
   }
   if (phase_ == Phase::kMeasuring && !must_measure()) {
     phase_ = Phase::kPausing;
@@ -285,13 +287,16 @@ double Central::predict_now(const PlanRequest& request, const std::vector<PeerId
 void Central::note_speed(Device* device, PeerId peer, const net::Progress& progress) {
   const int64_t batches = progress.version() - device->version;
   const TimeUs trained = progress.train_us() - device->train_us;
+  const TimeUs trained_cpu = progress.train_cpu_us() - device->train_cpu_us;
+  const TimeUs snapshots = progress.snapshot_us() - device->snapshot_us;
   const TimeUs busy = progress.busy_us() - device->busy_us;
-  // A probe, say: it takes its part of a quota.
-  const TimeUs other_work = busy - trained - (progress.snapshot_us() - device->snapshot_us);
   const TimeUs passed = now_ - device->progress_at;
   device->progress_at = now_;
   const bool first = progress.version() <= resumed_version_ + options_.repartition.first_batches;
-  if (!is_dynamic() || first || batches < 1 || other_work > 0 || device->layer_us.empty()) return;
+  if (!is_dynamic() || first || batches < 1 || device->layer_us.empty()) return;
+  if (trained < 0 || trained_cpu < 0 || snapshots < 0 || busy < 0) return;  // cannot be
+  // A probe, say: it takes its part of a quota.
+  if (device->speed.is_elastic() && busy - trained > snapshots) return;
   const auto place =
       std::find_if(stages_.begin(), stages_.end(),
                    [peer](const DeviceReport& stage) { return stage.incarnation == peer; });
@@ -302,13 +307,13 @@ void Central::note_speed(Device* device, PeerId peer, const net::Progress& progr
   expected_us *= micro_count(options_.training);
   if (expected_us <= 0) return;
   const auto each = static_cast<double>(batches);
-  const TimeUs trained_cpu = progress.train_cpu_us() - device->train_cpu_us;
-  const TimeUs besides = progress.cpu_us() - device->cpu_us - trained_cpu;
+  const double besides =
+      static_cast<double>(progress.cpu_us() - device->cpu_us) - static_cast<double>(trained_cpu);
   BatchTimes batch;
   batch.expected_us = expected_us;
   batch.wall_us = static_cast<double>(trained) / each;
   batch.cpu_us = static_cast<double>(trained_cpu) / each;
-  batch.besides_us = static_cast<double>(std::max<TimeUs>(besides, 0)) / each;
+  batch.besides_us = std::max(besides, 0.0) / each;
   const int64_t bytes = bytes_at_cuts(options_.cut_sizes, place->range) + kMessagesBytes;
   batch.bytes = static_cast<double>(bytes) * micro_count(options_.training);
   batch.busy_us = static_cast<double>(busy);
@@ -335,7 +340,7 @@ bool Central::pays(double batch_us, const Plan& plan) const {
   double gain = gain_wanted_;
   for (const DeviceReport& stage : stages_) {
     const double error = members_.at(stage.incarnation).speed.error();
-    gain = std::max(gain, options_.repartition.errors * error);
+    gain = std::max(gain, std::min(options_.repartition.errors * error, kGainMax));
   }
   if (plan.batch_us > batch_us * (1 - gain)) return false;
   const double batches = std::min(static_cast<double>(batches_ - next_batch_),

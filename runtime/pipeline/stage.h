@@ -125,7 +125,6 @@ class Stage {
   void on_measure(const net::Measure& measure);
   bool start_measure();
   void on_measured(const TaskResult& result);
-  double work_per_us() const;
   void tell_measured();
 
   // Compute
@@ -226,6 +225,7 @@ class Stage {
     double pauses_us2 = 0;
     TimeUs process_cpu_from = 0;  // after the first piece
     TimeUs awake_from = 0;
+    TimeUs busy_from = 0;
   };
   net::Training measured_for_;
   int layers_known_ = -1;          // of the model; -1: none was measured yet

@@ -4,12 +4,13 @@
 
 #include "partition/speed.h"
 #include "runtime/pipeline/stage.h"
+#include "runtime/pipeline/training_difference.h"
 
 namespace ft {
 
 // Layers that were measured for the same job before need not be measured again.
 void Stage::on_measure(const net::Measure& measure) {
-  const bool same = measured_for_.SerializeAsString() == measure.training().SerializeAsString();
+  const bool same = training_difference(measured_for_, measure.training()).empty();
   if (!same && !options_.beside_central) {
     layer_us_.clear();
     layers_us_.clear();
@@ -53,38 +54,43 @@ void Stage::on_measured(const TaskResult& result) {
   if (probe_.work == 0) {
     probe_.process_cpu_from = result.process_cpu_us;
     probe_.awake_from = awake_us_;
+    probe_.busy_from = busy_us_;
   }
   probe_.work += result.work;
   probe_.cpu_us += result.cpu_us;
   probe_.pauses_us += result.pauses_us;
   probe_.pauses_us2 += result.pauses_us2;
-  const TimeUs awake = awake_us_ - probe_.awake_from;
-  if (awake < measure_.budget_us()) return;
+  const TimeUs passed = busy_us_ - probe_.busy_from;
+  if (passed < measure_.budget_us()) return;
   const TimeUs process_cpu = result.process_cpu_us - probe_.process_cpu_from;
-  cpu_share_ = cpu_share(static_cast<double>(process_cpu), static_cast<double>(awake));
-  const bool look_longer = !measure_.again() && cpu_share_ < kElasticShare;
-  if (look_longer && awake < kElasticLooks * measure_.budget_us()) return;
-  pause_us_ = pause_length(probe_.pauses_us, probe_.pauses_us2);
+  const double share = cpu_share(static_cast<double>(process_cpu),
+                                 static_cast<double>(awake_us_ - probe_.awake_from));
+  const bool look_longer = !measure_.again() && share < kElasticShare;
+  if (look_longer && passed < kElasticLooks * measure_.budget_us()) return;
+  const double pause_us = pause_length(probe_.pauses_us, probe_.pauses_us2);
+  const double work_per_us = probe_.work / std::max(probe_.cpu_us, 1.0) * share;
   if (!measure_.again()) {
-    for (const double us : layers_us_) layer_us_.push_back(static_cast<float>(us / cpu_share_));
-    work_per_us_ = work_per_us();
+    for (const double us : layers_us_) layer_us_.push_back(static_cast<float>(us / share));
+    work_per_us_ = work_per_us;
+    cpu_share_ = share;
+    pause_us_ = pause_us;
+    return tell_measured();
   }
-  tell_measured();
+  measures_ = false;
+  net::Control message;
+  net::Measured* measured = message.mutable_measured();
+  measured->set_times(static_cast<float>(work_per_us_ / work_per_us));
+  measured->set_cpu_share(static_cast<float>(share));
+  measured->set_pause_us(static_cast<float>(pause_us));
+  send(central_, std::move(message));
 }
 
-double Stage::work_per_us() const {
-  return probe_.work / std::max(probe_.cpu_us, 1.0) * cpu_share_;
-}
-
+// What was measured first, as an inventory has it, too.
 void Stage::tell_measured() {
   measures_ = false;
   net::Control message;
   net::Measured* measured = message.mutable_measured();
-  if (measure_.again() && probe_.work > 0) {
-    measured->set_times(static_cast<float>(work_per_us_ / work_per_us()));
-  } else {
-    measured->mutable_layer_us()->Assign(layer_us_.begin(), layer_us_.end());
-  }
+  measured->mutable_layer_us()->Assign(layer_us_.begin(), layer_us_.end());
   measured->set_cpu_share(static_cast<float>(cpu_share_));
   measured->set_pause_us(static_cast<float>(pause_us_));
   send(central_, std::move(message));

@@ -88,6 +88,17 @@ TEST_CASE("speed: four batches in a row tell that a device is ten times slower, 
   CHECK(speed.times() == doctest::Approx(1.0));
 }
 
+TEST_CASE("speed: a change is noticed at once however little was seen before") {
+  for (int before = 4; before < 40; ++before) {
+    CAPTURE(before);
+    ft::Speed speed;
+    speed.measured(1);
+    for (int i = 0; i < before; ++i) speed.add(batch(noisy(static_cast<uint64_t>(i), 0.2), 1.0));
+    add(&speed, 4, batch(2.2, 1.0));
+    CHECK(speed.times() == doctest::Approx(2.2));
+  }
+}
+
 // It has a tenth of its CPU, so that 100 us of CPU time are the expected 1000.
 TEST_CASE("speed: an elastic device that has little to do is not believed to be fast") {
   ft::Speed speed;
@@ -127,7 +138,7 @@ TEST_CASE("speed: an elastic device whose share shrinks is slower until it is me
   CHECK(speed.times() == doctest::Approx(1));
 }
 
-// 0.9 ms of each 2, and a batch takes half of that: in turns it is through at once and has to wait.
+// 0.9 ms of each 2, and a batch takes half of that: in turns it is through at once and has to
 // wait.
 TEST_CASE("speed: a quota's long pauses are no change, and do not make a device uncertain") {
   ft::Speed speed;
