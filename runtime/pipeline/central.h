@@ -205,14 +205,15 @@ class Central {
   Result<Row> solve_dynamic();
   size_t find_small(const Row& row) const;
   void note_room(const PlanRequest& request, const std::vector<PeerId>& devices, const Row& row);
-  double predict_now(const PlanRequest& request, const std::vector<PeerId>& devices) const;
+  Plan predict_now(const PlanRequest& request, const std::vector<PeerId>& devices) const;
   void note_link(PeerId from, const net::LinkSpeed& link);
   double replica_bytes_per_us(const std::vector<PeerId>& devices) const;
   LinkCost link_cost(PeerId from, PeerId to) const;
   void note_speed(Device* device, PeerId peer, const net::Progress& progress);
   void note_shift(double shift);
   void maybe_repartition();
-  bool pays(double batch_us, const Plan& plan) const;
+  double uncertainty(const Plan& plan, const std::vector<PeerId>& devices) const;
+  bool pays(const Plan& now, const Plan& plan, const std::vector<PeerId>& devices) const;
   void check_prediction();
   double images_per_second(double batch_us) const;
 

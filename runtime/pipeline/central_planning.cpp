@@ -222,7 +222,7 @@ Result<Central::Row> Central::solve_dynamic() {
     row.ranges.push_back(stage.range);
   }
   note_room(request, devices, row);
-  const double before_us = stages_.empty() ? 0 : predict_now(request, devices);
+  const double before_us = stages_.empty() ? 0 : predict_now(request, devices).batch_us;
   plan_ = report_of(request, plan, options_.training.batch_size());
   if (before_us > 0) plan_.images_per_second_before = images_per_second(before_us);
   prediction_from_ = resumed_version_ + 1 + options_.repartition.first_batches;
@@ -269,17 +269,18 @@ bool Central::has_room(PeerId peer, const LayerRange& range) const {
   return bytes <= room->second;
 }
 
-// What a batch takes by the pipeline as it is, with the speeds of now.
-double Central::predict_now(const PlanRequest& request, const std::vector<PeerId>& devices) const {
+// The pipeline as it is, with the speeds of now; empty when one of its devices is not to be
+// planned.
+Plan Central::predict_now(const PlanRequest& request, const std::vector<PeerId>& devices) const {
   std::vector<int> row;
   std::vector<LayerRange> ranges;
   for (const DeviceReport& stage : stages_) {
     const auto found = std::find(devices.begin(), devices.end(), stage.incarnation);
-    if (found == devices.end()) return 0;
+    if (found == devices.end()) return Plan();
     row.push_back(static_cast<int>(found - devices.begin()));
     ranges.push_back(stage.range);
   }
-  return predict(request, row, ranges).batch_us;
+  return predict(request, row, ranges);
 }
 
 // ---- While training ----
@@ -334,14 +335,30 @@ void Central::note_shift(double shift) {
   jump_again_at_ = now_ + kJumpUs;
 }
 
+// How far off a plan's time may be, relative: by the speeds of the stages that limit it, or may. Of
+// one that has no layers yet nothing is known but how fast it was measured: it may be tried.
+double Central::uncertainty(const Plan& plan, const std::vector<PeerId>& devices) const {
+  double slowest_us = 0;
+  for (const PlannedStage& stage : plan.stages) {
+    slowest_us = std::max(slowest_us, stage.compute_us);
+  }
+  double most = 0;
+  for (const PlannedStage& stage : plan.stages) {
+    const PeerId peer = devices[static_cast<size_t>(stage.device)];
+    if (!is_stage(peer)) continue;
+    const double error =
+        std::min(options_.repartition.errors * members_.at(peer).speed.error(), kGainMax);
+    if (stage.compute_us * (1 + error) >= slowest_us) most = std::max(most, error);
+  }
+  return most;
+}
+
 // Whether the batches that are left, or those within the horizon, make up for the move: the
 // pipeline runs empty, layers travel, it fills again.
-bool Central::pays(double batch_us, const Plan& plan) const {
-  double gain = gain_wanted_;
-  for (const DeviceReport& stage : stages_) {
-    const double error = members_.at(stage.incarnation).speed.error();
-    gain = std::max(gain, std::min(options_.repartition.errors * error, kGainMax));
-  }
+bool Central::pays(const Plan& now, const Plan& plan, const std::vector<PeerId>& devices) const {
+  const double gain =
+      std::max({gain_wanted_, uncertainty(now, devices), uncertainty(plan, devices)});
+  const double batch_us = now.batch_us;
   if (plan.batch_us > batch_us * (1 - gain)) return false;
   const double batches = std::min(static_cast<double>(batches_ - next_batch_),
                                   static_cast<double>(options_.repartition.horizon_us) / batch_us);
@@ -367,12 +384,12 @@ void Central::maybe_repartition() {
   gain_wanted_ = std::max(gain_wanted_, options_.repartition.gain_min);
   const std::vector<PeerId> devices = planned_devices();
   const PlanRequest request = plan_request(devices);
-  const double batch_us = predict_now(request, devices);
-  if (batch_us <= 0) return;
+  const Plan now = predict_now(request, devices);
+  if (now.batch_us <= 0) return;
   const Result<Plan> plan = make_plan(request);
-  looks_paid_ = plan.ok() && pays(batch_us, *plan) ? looks_paid_ + 1 : 0;
+  looks_paid_ = plan.ok() && pays(now, *plan, devices) ? looks_paid_ + 1 : 0;
   if (looks_paid_ == 0) return;
-  const bool at_once = plan->batch_us < batch_us * (1 - options_.repartition.gain_at_once);
+  const bool at_once = plan->batch_us < now.batch_us * (1 - options_.repartition.gain_at_once);
   if (!at_once && looks_paid_ < options_.repartition.looks) return;
   gain_wanted_ = std::min(2 * gain_wanted_, kGainMax);
   calm_at_ = now_ + kCalmUs;
