@@ -12,10 +12,11 @@ namespace {
 constexpr size_t kSamples = 32;
 // Fewer say nothing, but for a change.
 constexpr size_t kSamplesMin = 16;
-// So many samples in a row that are that far off, and by more than so many pauses, are a change,
-// not noise: older ones are forgotten.
+// So many samples in a row that are that far off, by so many times more than those before them
+// scatter, and by more than so many pauses, are a change, not noise: older ones are forgotten.
 constexpr size_t kRun = 4;
 constexpr double kOff = 1.5;
+constexpr double kScatters = 3;
 constexpr double kPausesOff = 2;
 // Batches in fewer pauses do not tell an elastic device's share.
 constexpr double kPausesMin = 8;
@@ -111,17 +112,30 @@ void Speed::add(const BatchTimes& batch) {
   if (samples_.size() < kRun) return;
   const auto newest = samples_.end() - static_cast<std::ptrdiff_t>(kRun);
   const double pauses = elastic_ ? kPausesOff * pause_us_ / batch.expected_us : 0;
-  const auto all_off = [&](bool slower) {
-    return std::all_of(newest, samples_.end(), [&](const Sample& other) {
-      return slower ? other.wall > kOff * times_ + pauses : other.wall < times_ / kOff;
-    });
-  };
-  changed_ = all_off(true) || (!elastic_ && all_off(false));
+  const double scatter = scatter_before(newest - samples_.begin());
+  const double most = times_ * std::max(kOff, 1 + kScatters * scatter) + pauses;
+  const double least = times_ * std::min(1 / kOff, 1 - kScatters * scatter);
+  const bool slower = std::all_of(newest, samples_.end(),
+                                  [most](const Sample& other) { return other.wall > most; });
+  const bool faster = std::all_of(newest, samples_.end(),
+                                  [least](const Sample& other) { return other.wall < least; });
+  changed_ = slower || (!elastic_ && faster);
   if (changed_) samples_.erase(samples_.begin(), newest);
   if (!tells()) return;
   estimate();
   if (new_work_) told_ = times_;
   new_work_ = false;
+}
+
+// Of the samples before that one, relative; 0 when they are too few.
+double Speed::scatter_before(std::ptrdiff_t end) const {
+  if (end < 2 * static_cast<std::ptrdiff_t>(kRun)) return 0;
+  std::vector<double> walls;
+  for (auto sample = samples_.begin(); sample != samples_.begin() + end; ++sample) {
+    walls.push_back(sample->wall);
+  }
+  std::sort(walls.begin(), walls.end());
+  return relative_deviation({walls.begin() + 1, walls.end() - 1});
 }
 
 bool Speed::tells() const { return changed_ || samples_.size() >= kSamplesMin; }

@@ -12,6 +12,7 @@
 // far contradicts what is believed.
 
 #include <algorithm>
+#include <cstddef>
 #include <deque>
 #include <vector>
 
@@ -100,6 +101,7 @@ class Speed {
   std::vector<double> sorted(double Sample::*what) const;
   double mean(double Sample::*what) const;
   double level_error_min() const;
+  double scatter_before(std::ptrdiff_t end) const;
   double passed_us() const;
   double load() const;
   double error_of(double Sample::*what) const;

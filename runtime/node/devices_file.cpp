@@ -13,6 +13,7 @@ namespace ft {
 namespace {
 
 constexpr size_t kDevicesFileMax = 64;
+constexpr double kCapacityMin = 1e-4;
 constexpr double kCapacityMax = 1e4;
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 
@@ -101,8 +102,8 @@ Status Reader::device(const toml::table& table) {
   }
   if (const auto capacity = table["capacity"]) {
     device.capacity = capacity.value<double>().value_or(0);
-    if (!(device.capacity > 0 && device.capacity <= kCapacityMax)) {
-      return error(where, "capacity must be a number above 0, up to 10000; 1 is this machine");
+    if (!(device.capacity >= kCapacityMin && device.capacity <= kCapacityMax)) {
+      return error(where, "capacity must be a number from 0.0001 up to 10000; 1 is this machine");
     }
   }
   std::string memory;
@@ -147,12 +148,19 @@ Status Reader::link(const toml::table& table) {
   const auto i = static_cast<size_t>(a);
   const auto j = static_cast<size_t>(b);
   file_.links[i][j] = file_.links[j][i] = LinkCost{own.bytes_per_us, own.latency_us};
+  if (table.contains("reachable") && !table["reachable"].is_boolean()) {
+    return error("link", "reachable must be true or false, without quotes");
+  }
   if (!table["reachable"].value_or(true)) file_.unreachable.insert(std::minmax(a, b));
   return Status();
 }
 
 Result<DevicesFile> Reader::read(const toml::table& table) {
   FT_RETURN_IF_ERROR(check_keys(table, "", {"device", "link"}));
+  for (const char* what : {"device", "link"}) {
+    if (!table.contains(what) || table[what].is_array()) continue;
+    return error("", format("has no [[%s]], but another %s: write two brackets", what, what));
+  }
   const toml::array* devices = table["device"].as_array();
   if (devices == nullptr || devices->empty()) return error("", "has no [[device]]");
   if (devices->size() > kDevicesFileMax) return error("", "more than 64 devices");

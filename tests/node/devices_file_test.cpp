@@ -81,7 +81,12 @@ TEST_CASE("devices file: what is wrong is named with its place") {
       {"[[device]]\nname = \"a\"\nspeed = 1", "unknown key 'speed'"},
       {"[[device]]\nname = \"a\"\n[[link]]\nbetween = [\"a\", \"b\"]", "there is no 'b'"},
       {"[[device]]\nname = \"a\"\n[[link]]\nbetween = [\"a\", \"a\"]", "twice"},
-      {"[device]\nname = \"a\"", "no [[device]]"},
+      {"[device]\nname = \"a\"", "no [[device]], but another device: write two brackets"},
+      {"link = 5\n[[device]]\nname = \"a\"", "no [[link]], but another link: write two brackets"},
+      {"[[device]]\nname = \"a\"\ncapacity = 5e-324", "from 0.0001"},
+      {"[[device]]\nname = \"a\"\n[[device]]\nname = \"b\"\n[[link]]\nbetween = [\"a\", "
+       "\"b\"]\nreachable = \"no\"",
+       "reachable must be true or false"},
       {"[[device]\nname", "line 1"},
   };
   for (const auto& item : kCases) {

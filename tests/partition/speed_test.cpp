@@ -99,6 +99,16 @@ TEST_CASE("speed: a change is noticed at once however little was seen before") {
   }
 }
 
+// Short tasks under --slowdown: what a sleep takes too long is taken off the next ones.
+TEST_CASE("speed: many short batches and now and then a long one are no change") {
+  ft::Speed speed;
+  speed.measured(1);
+  for (int i = 0; i < 200; ++i) {
+    speed.add(batch(i % 6 == 0 ? 5.0 : 0.2, 1.0));
+    if (i > 32) CHECK(speed.times() == doctest::Approx(1).epsilon(0.3));
+  }
+}
+
 // It has a tenth of its CPU, so that 100 us of CPU time are the expected 1000.
 TEST_CASE("speed: an elastic device that has little to do is not believed to be fast") {
   ft::Speed speed;
