@@ -100,17 +100,19 @@ void ComputeThread::loop() {
 TimeUs ComputeThread::cpu_now_us() const { return thread_cpu_now_us() + pool_->worker_cpu_us(); }
 
 // As --slowdown asks for after work that began at `started` and took `cpu_us`. Waiting for a core
-// counts as sleep, and what a sleep takes too long is taken off the next. Returns what it has
-// slept.
+// counts as sleep, and what a sleep takes too long is taken off the next ones: a third of each at
+// most, or several tasks without any sleep would look like a device that has become fast. Returns
+// what it has slept.
 TimeUs ComputeThread::sleep_after(TimeUs started, TimeUs cpu_us) {
   const double slowdown = options_.slowdown.factor();
   if (slowdown <= 1.0) return 0;
   const auto pause = static_cast<TimeUs>((slowdown - 1.0) * static_cast<double>(cpu_us));
-  const TimeUs until = started + cpu_us / pool_->threads() + pause - late_us_;
+  const TimeUs made_up = std::min(late_us_, pause / 3);
+  const TimeUs until = started + cpu_us / pool_->threads() + pause - made_up;
   const TimeUs now = monotonic_now_us();
   if (until > now) std::this_thread::sleep_for(std::chrono::microseconds(until - now));
   const TimeUs slept = monotonic_now_us() - now;
-  late_us_ = std::min(now + slept - until, kLateUsMax);
+  late_us_ = std::min(late_us_ - made_up + now + slept - until, kLateUsMax);
   return slept;
 }
 

@@ -54,7 +54,7 @@ class ComputeThread {
   std::unique_ptr<RangeTrainer> trainer_;
   std::unique_ptr<LayerWatch> watch_;  // of the trainer's range
   int64_t label_row_bytes_ = 8;
-  TimeUs late_us_ = 0;  // the last task ended that much later than it should have
+  TimeUs late_us_ = 0;  // tasks ended that much later than they should have
   std::thread thread_;  // last: it uses the others
 };
 
