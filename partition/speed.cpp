@@ -9,7 +9,6 @@
 namespace ft {
 namespace {
 
-constexpr size_t kSamples = 32;
 // Fewer say nothing, but for a change.
 constexpr size_t kSamplesMin = 16;
 // So many samples in a row that are that far off, by so many times more than those before them
@@ -108,11 +107,12 @@ void Speed::add(const BatchTimes& batch) {
   sample.busy_us = batch.busy_us;
   sample.passed_us = batch.passed_us;
   samples_.push_back(sample);
-  if (samples_.size() > kSamples) samples_.pop_front();
+  if (samples_.size() > kSpeedSamples) samples_.pop_front();
   if (samples_.size() < kRun) return;
   const auto newest = samples_.end() - static_cast<std::ptrdiff_t>(kRun);
   const double pauses = elastic_ ? kPausesOff * pause_us_ / batch.expected_us : 0;
-  const double scatter = scatter_before(newest - samples_.begin());
+  const size_t before = samples_.size() - kRun;
+  const double scatter = before < 2 * kRun ? 0 : relative_deviation(sorted(&Sample::wall, before));
   const double most = times_ * std::max(kOff, 1 + kScatters * scatter) + pauses;
   const double least = times_ * std::min(1 / kOff, 1 - kScatters * scatter);
   const bool slower = std::all_of(newest, samples_.end(),
@@ -125,17 +125,6 @@ void Speed::add(const BatchTimes& batch) {
   estimate();
   if (new_work_) told_ = times_;
   new_work_ = false;
-}
-
-// Of the samples before that one, relative; 0 when they are too few.
-double Speed::scatter_before(std::ptrdiff_t end) const {
-  if (end < 2 * static_cast<std::ptrdiff_t>(kRun)) return 0;
-  std::vector<double> walls;
-  for (auto sample = samples_.begin(); sample != samples_.begin() + end; ++sample) {
-    walls.push_back(sample->wall);
-  }
-  std::sort(walls.begin(), walls.end());
-  return relative_deviation({walls.begin() + 1, walls.end() - 1});
 }
 
 bool Speed::tells() const { return changed_ || samples_.size() >= kSamplesMin; }
@@ -161,9 +150,9 @@ void Speed::estimate() {
 }
 
 // Without the least and the greatest: one outlier changes nothing.
-std::vector<double> Speed::sorted(double Sample::*what) const {
+std::vector<double> Speed::sorted(double Sample::*what, size_t count) const {
   std::vector<double> values;
-  for (const Sample& sample : samples_) values.push_back(sample.*what);
+  for (size_t i = 0; i < std::min(count, samples_.size()); ++i) values.push_back(samples_[i].*what);
   std::sort(values.begin(), values.end());
   return {values.begin() + 1, values.end() - 1};
 }

@@ -49,6 +49,8 @@ struct BatchTimes {
   double passed_us = 1;    // as central hears of them: batches may be told of at once
 };
 
+// Batches that an estimate is made of, the newest.
+constexpr size_t kSpeedSamples = 32;
 // Until enough batches have told.
 constexpr double kErrorUnknown = 0.05;
 
@@ -81,6 +83,8 @@ class Speed {
   // What a byte at its cuts costs an elastic device, in the sense of planner.h.
   double byte_us() const { return elastic_ ? byte_us_ * level_ : 0; }
   bool is_elastic() const { return elastic_; }
+  // Waits for the measurement that confirms the last one.
+  bool is_doubted() const { return doubted_ > 0; }
   // Seems faster than believed: to be measured again.
   bool looks_faster() const;
   // By how much the estimate has changed since this told so last, up or down: > 1; 1 when that may
@@ -98,10 +102,10 @@ class Speed {
     double passed_us = 1;
   };
   bool tells() const;
-  std::vector<double> sorted(double Sample::*what) const;
+  // Of the oldest so many samples.
+  std::vector<double> sorted(double Sample::*what, size_t count = kSpeedSamples) const;
   double mean(double Sample::*what) const;
   double level_error_min() const;
-  double scatter_before(std::ptrdiff_t end) const;
   double passed_us() const;
   double load() const;
   double error_of(double Sample::*what) const;

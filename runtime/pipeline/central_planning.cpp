@@ -85,7 +85,7 @@ void Central::measure_waiting() {
     if (device.layer_us.empty()) {
       measure(peer, false);
     } else if (now_ >= device.measure_again_at &&
-               (!is_stage(peer) || device.doubted || device.speed.looks_faster())) {
+               (!is_stage(peer) || device.speed.is_doubted() || device.speed.looks_faster())) {
       measure(peer, true);
     }
   }
@@ -102,17 +102,17 @@ void Central::on_measured(PeerId from, const net::Measured& measured) {
     speeds_shifted_ = true;
     gain_wanted_ = 0;  // a newcomer is no noise
   } else if (measured.times() > 0) {
-    const bool second = device.doubted;
-    device.doubted = device.speed.measured_again(static_cast<double>(measured.times()),
-                                                 static_cast<double>(measured.cpu_share()),
-                                                 static_cast<double>(measured.pause_us()));
+    const bool second = device.speed.is_doubted();
+    const bool doubted = device.speed.measured_again(static_cast<double>(measured.times()),
+                                                     static_cast<double>(measured.cpu_share()),
+                                                     static_cast<double>(measured.pause_us()));
     const double shift = device.speed.take_shift();
     note_shift(shift);
     TimeUs& wait = device.measure_again_wait;
     const bool spare = !is_stage(from) && from != options_.self;
     const TimeUs longest = spare ? kSpareWaitMaxUs : kAgainWaitMaxUs;
     wait = shift > 1 ? kAgainWaitMinUs : std::clamp(2 * wait, kAgainWaitMinUs, longest);
-    device.measure_again_at = device.doubted && !second ? now_ : now_ + wait;
+    device.measure_again_at = doubted && !second ? now_ : now_ + wait;
   }
   if (phase_ == Phase::kMeasuring && !must_measure()) {
     phase_ = Phase::kPausing;

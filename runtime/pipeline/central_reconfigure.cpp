@@ -409,7 +409,7 @@ void Central::resume() {
     device.train_us = 0;
     device.train_cpu_us = 0;
     device.snapshot_us = 0;
-    device.measuring = device.doubted = false;
+    device.measuring = false;
     if (!is_stage(peer)) device.measure_again_at = now_;
     device.speed.work_changed();
     device.mix.forget();

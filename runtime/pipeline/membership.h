@@ -44,7 +44,6 @@ struct Device {
   LayerMix mix;                  // of its range
   Speed speed;
   bool measuring = false;         // asked, in this term
-  bool doubted = false;           // what it told last: it is asked again
   TimeUs measure_again_at = 0;    // not before
   TimeUs measure_again_wait = 0;  // doubles while it has told nothing new
 };
