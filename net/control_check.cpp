@@ -38,6 +38,9 @@ class Checker {
     count(values.size(), kLayersMax, what);
     for (const float value : values) require(std::isfinite(value) && value >= 0, what);
   }
+  void duration(float value, const char* what) {
+    require(std::isfinite(value) && value >= 0, what);
+  }
   void share(float value, const char* what) {
     require(std::isfinite(value) && value >= 0 && value <= 1, what);
   }
@@ -107,7 +110,8 @@ void Checker::check(const net::Inventory& inventory) {
   natural(inventory.checkpoint_batches(), "Inventory.checkpoint_batches");
   times(inventory.layer_us(), "Inventory.layer_us");
   share(inventory.cpu_share(), "Inventory.cpu_share");
-  require(std::isfinite(inventory.pause_us()) && inventory.pause_us() >= 0, "Inventory.pause_us");
+  duration(inventory.pause_us(), "Inventory.pause_us");
+  duration(inventory.byte_us(), "Inventory.byte_us");
 }
 
 void Checker::check(const net::Measure& measure) {
@@ -122,7 +126,8 @@ void Checker::check(const net::Measured& measured) {
   times(measured.layer_us(), "Measured.layer_us");
   require(std::isfinite(measured.times()) && measured.times() >= 0, "Measured.times");
   share(measured.cpu_share(), "Measured.cpu_share");
-  require(std::isfinite(measured.pause_us()) && measured.pause_us() >= 0, "Measured.pause_us");
+  duration(measured.pause_us(), "Measured.pause_us");
+  duration(measured.byte_us(), "Measured.byte_us");
 }
 
 // A stage divides by these numbers.

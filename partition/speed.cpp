@@ -44,11 +44,12 @@ double relative_deviation(const std::vector<double>& values) {
 
 }  // namespace
 
-void Speed::measured(double share, double pause_us) {
-  share_ = share > 0 ? std::max(share, kShareMin) : 1;
-  elastic_ = share > 0 && share < kElasticShare;
-  pause_us_ = pause_us;
-  byte_us_ = scatter_ = doubted_ = 0;
+void Speed::measured(const CpuMeasure& cpu) {
+  share_ = cpu.share > 0 ? std::max(cpu.share, kShareMin) : 1;
+  elastic_ = cpu.share > 0 && cpu.share < kElasticShare;
+  pause_us_ = cpu.pause_us;
+  byte_us_ = cpu.byte_us / share_;
+  scatter_ = doubted_ = 0;
   times_ = level_ = cpu_ = 1;
   level_error_ = level_error_min();
   forget();

@@ -38,6 +38,13 @@ inline double pause_length(double pauses_us, double pauses_us2) {
   return pauses_us > 0 ? pauses_us2 / pauses_us : 0;
 }
 
+// What a device has of its CPU, and what messages take of it.
+struct CpuMeasure {
+  double share = 1;     // of the time that it calculates; 0: not known, all of it
+  double pause_us = 0;  // how long it has none at a time
+  double byte_us = 0;   // CPU time of a byte that is sent or received; 0: not known
+};
+
 // One batch of a device.
 struct BatchTimes {
   double expected_us = 1;  // by the first measurement
@@ -56,9 +63,8 @@ constexpr double kErrorUnknown = 0.05;
 
 class Speed {
  public:
-  // The first measurement, with what share of its CPU (0: not known, all of it), and how long its
-  // pauses are.
-  void measured(double share, double pause_us = 0);
+  // The first measurement.
+  void measured(const CpuMeasure& cpu);
   // A later one under load: the same work takes `times` as long as at first. Returns whether it is
   // so far off that it counts only if the next one, to be made at once, says so, too.
   bool measured_again(double times, double share, double pause_us = 0);
@@ -80,7 +86,8 @@ class Speed {
   // the means of a few batches in a row differ; of an elastic device also what one pause more or
   // less makes in the time that its share was taken from.
   double error() const { return elastic_ ? std::max(error_, level_error_) : error_; }
-  // What a byte at its cuts costs an elastic device, in the sense of planner.h.
+  // What a byte at its cuts costs an elastic device, in the sense of planner.h: as it was measured
+  // until batches have told.
   double byte_us() const { return elastic_ ? byte_us_ * level_ : 0; }
   bool is_elastic() const { return elastic_; }
   // Waits for the measurement that confirms the last one.

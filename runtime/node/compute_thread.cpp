@@ -8,6 +8,7 @@
 #include "runtime/base/file.h"
 #include "runtime/exec/cpu_probe.h"
 #include "runtime/exec/layer_timer.h"
+#include "runtime/exec/message_probe.h"
 #include "runtime/node/measure_model.h"
 #include "runtime/pipeline/schedule.h"
 
@@ -261,6 +262,7 @@ Status ComputeThread::measure(const Task& task, TaskResult* result) {
   const TrainerOptions options = trainer_options(task.assign.training());
   const LayerRange range =
       timed_together(*model_, task.layer, options, bytes_for_timing(options_.memory_bytes));
+  if (task.layer == 0) result->byte_us = message_byte_us() / pool_->threads();
   FT_ASSIGN_OR_RETURN(result->layer_us, time_layers(model_, range, options, pool_.get()));
   for (double& us : result->layer_us) us *= slowdown;
   return Status();

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "partition/speed.h"
 #include "runtime/exec/cpu_probe.h"
 #include "runtime/exec/layer_timer.h"
+#include "runtime/exec/message_probe.h"
 
 namespace ft {
 
@@ -55,13 +55,14 @@ Result<ModelTimes> measure_model(const std::shared_ptr<const Model>& model,
     first = range.last;
   }
   CpuProbe probe = probe_cpu(&pool, kCpuProbeUs);
-  times.cpu_share = cpu_share(probe.cpu_us, probe.wall_us);
-  if (times.cpu_share < kElasticShare) {
+  times.cpu.share = cpu_share(probe.cpu_us, probe.wall_us);
+  if (times.cpu.share < kElasticShare) {
     probe = probe_cpu(&pool, kElasticLooks * kCpuProbeUs);
-    times.cpu_share = cpu_share(probe.cpu_us, probe.wall_us);
+    times.cpu.share = cpu_share(probe.cpu_us, probe.wall_us);
   }
-  times.pause_us = pause_length(probe.pauses_us, probe.pauses_us2);
-  for (double& us : times.layer_us) us /= times.cpu_share;
+  times.cpu.pause_us = pause_length(probe.pauses_us, probe.pauses_us2);
+  times.cpu.byte_us = message_byte_us() / threads;
+  for (double& us : times.layer_us) us /= times.cpu.share;
   times.work_per_us = probe.work / slower / probe.wall_us;
   return times;
 }

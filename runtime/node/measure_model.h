@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "partition/planner.h"
+#include "partition/speed.h"
 #include "runtime/exec/range_trainer.h"
 #include "runtime/node/slowdown.h"
 
@@ -22,9 +23,8 @@ Result<ModelSizes> sizes_of(const Model& model, const TrainerOptions& options);
 
 struct ModelTimes {
   std::vector<double> layer_us;  // as in DeviceCost
-  double cpu_share = 1;          // of the time that it calculates it has a CPU
-  double pause_us = 0;           // and how long it has none at a time
-  double work_per_us = 0;        // of the CPU, to compare later probes with
+  CpuMeasure cpu;
+  double work_per_us = 0;  // of the CPU, to compare later probes with
 };
 
 // Of a device that has `memory_bytes` for us (0: no limit), what timing layers may take.

@@ -150,8 +150,7 @@ Status measure_central(const Options& options, const TrainingJob& job, int threa
   if (options.partition != "dynamic") return Status();
   central->partition = Partition::kDynamic;
   central->layer_us = own->layer_us = times.layer_us;
-  central->cpu_share = own->cpu_share = times.cpu_share;
-  central->pause_us = own->pause_us = times.pause_us;
+  central->cpu = own->cpu = times.cpu;
   own->work_per_us = times.work_per_us;
   return Status();
 }

@@ -18,7 +18,7 @@ Central::Central(const CentralOptions& options)
   own.set_memory_bytes(options_.memory_bytes);
   Device& device = members_.add(options_.self, own);
   device.layer_us = options_.layer_us;
-  device.speed.measured(options_.cpu_share, options_.pause_us);
+  device.speed.measured(options_.cpu);
   const Restart& restart = options_.restart;
   book_.set_record(restart.record);
   finished_ = restart.finished;

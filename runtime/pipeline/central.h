@@ -22,6 +22,7 @@
 
 #include "net/detector.h"
 #include "partition/planner.h"
+#include "partition/speed.h"
 #include "runtime/pipeline/cut_book.h"
 #include "runtime/pipeline/cut_interval.h"
 #include "runtime/pipeline/membership.h"
@@ -83,8 +84,7 @@ struct CentralOptions {
   std::vector<CutSize> cut_sizes;
   int64_t memory_bytes = 0;      // central's own; 0: no limit
   std::vector<double> layer_us;  // as central measured itself
-  double cpu_share = 1;
-  double pause_us = 0;
+  CpuMeasure cpu;
   RepartitionLimits repartition;
   // For comparisons, ResPipe's rule: the neighbour takes all layers of a lost device, nothing is
   // planned again.

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "runtime/pipeline/central.h"
+#include "runtime/pipeline/cpu_message.h"
 #include "runtime/pipeline/plan_report.h"
 
 namespace ft {
@@ -97,8 +98,7 @@ void Central::on_measured(PeerId from, const net::Measured& measured) {
   device.measuring = false;
   if (measured.layer_us_size() == layer_count()) {
     device.layer_us.assign(measured.layer_us().begin(), measured.layer_us().end());
-    device.speed.measured(static_cast<double>(measured.cpu_share()),
-                          static_cast<double>(measured.pause_us()));
+    device.speed.measured(cpu_of(measured));
     speeds_shifted_ = true;
     gain_wanted_ = 0;  // a newcomer is no noise
   } else if (measured.times() > 0) {

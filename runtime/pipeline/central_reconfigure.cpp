@@ -7,6 +7,7 @@
 #include "partition/order.h"
 #include "partition/plan.h"
 #include "runtime/pipeline/central.h"
+#include "runtime/pipeline/cpu_message.h"
 #include "runtime/pipeline/training_difference.h"
 
 namespace ft {
@@ -87,8 +88,7 @@ void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
   device.numerics = inventory.numerics();
   if (device.layer_us.empty() && inventory.layer_us_size() == layer_count()) {
     device.layer_us.assign(inventory.layer_us().begin(), inventory.layer_us().end());
-    device.speed.measured(static_cast<double>(inventory.cpu_share()),
-                          static_cast<double>(inventory.pause_us()));
+    device.speed.measured(cpu_of(inventory));
   }
   device.hello.set_model_sha256(inventory.model_sha256());
   if (inventory.has_training()) {

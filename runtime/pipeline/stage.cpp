@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/pipeline/cpu_message.h"
+
 namespace ft {
 namespace {
 
@@ -28,8 +30,7 @@ Stage::Stage(const StageOptions& options)
       peers_(peer_detector(kSecondUs)),
       layer_us_(options.layer_us.begin(), options.layer_us.end()),
       work_per_us_(options.work_per_us),
-      cpu_share_(options.cpu_share),
-      pause_us_(options.pause_us) {
+      cpu_(options.cpu) {
   options_.store = SnapshotStore();
 }
 
@@ -328,8 +329,7 @@ void Stage::answer_pause() {
   if (record_.entries_size() > 0) *inventory->mutable_training() = assign_.training();
   inventory->set_checkpoint_batches(checkpoint_batches_);
   inventory->mutable_layer_us()->Assign(layer_us_.begin(), layer_us_.end());
-  inventory->set_cpu_share(static_cast<float>(cpu_share_));
-  inventory->set_pause_us(static_cast<float>(pause_us_));
+  tell_cpu(cpu_, inventory);
   send(central_, std::move(answer));
   if (!leaving_) return;
   net::Control leave;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "net/detector.h"
+#include "partition/speed.h"
 #include "runtime/pipeline/schedule.h"
 #include "runtime/pipeline/snapshot_store.h"
 #include "runtime/pipeline/step.h"
@@ -34,8 +35,7 @@ struct StageOptions {
   SnapshotStore store;
   std::vector<double> layer_us;
   double work_per_us = 0;
-  double cpu_share = 1;
-  double pause_us = 0;
+  CpuMeasure cpu;
 };
 
 // A stage that holds nothing of its run goes to any central when its own has been silent that long.
@@ -232,8 +232,7 @@ class Stage {
   std::vector<double> layers_us_;  // in CPU time, of the layers measured so far
   std::vector<float> layer_us_;    // once all are
   double work_per_us_ = 0;         // of the CPU, then
-  double cpu_share_ = 1;
-  double pause_us_ = 0;
+  CpuMeasure cpu_;
   net::Measure measure_;  // of this term
   bool measures_ = false;
   Probe probe_;  // for it

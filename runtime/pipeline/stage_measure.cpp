@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "partition/speed.h"
+#include "runtime/pipeline/cpu_message.h"
 #include "runtime/pipeline/stage.h"
 #include "runtime/pipeline/training_difference.h"
 
@@ -48,6 +49,7 @@ void Stage::on_measured(const TaskResult& result) {
   if (result.layer != kNoLayer) {
     options_.hello.set_model_sha256(measure_.model_sha256());
     layers_known_ = result.layers;
+    if (result.byte_us > 0) cpu_.byte_us = result.byte_us;
     layers_us_.insert(layers_us_.end(), result.layer_us.begin(), result.layer_us.end());
     return;
   }
@@ -72,16 +74,15 @@ void Stage::on_measured(const TaskResult& result) {
   if (!measure_.again()) {
     for (const double us : layers_us_) layer_us_.push_back(static_cast<float>(us / share));
     work_per_us_ = work_per_us;
-    cpu_share_ = share;
-    pause_us_ = pause_us;
+    cpu_.share = share;
+    cpu_.pause_us = pause_us;
     return tell_measured();
   }
   measures_ = false;
   net::Control message;
   net::Measured* measured = message.mutable_measured();
   measured->set_times(static_cast<float>(work_per_us_ / work_per_us));
-  measured->set_cpu_share(static_cast<float>(share));
-  measured->set_pause_us(static_cast<float>(pause_us));
+  tell_cpu({share, pause_us, cpu_.byte_us}, measured);
   send(central_, std::move(message));
 }
 
@@ -91,8 +92,7 @@ void Stage::tell_measured() {
   net::Control message;
   net::Measured* measured = message.mutable_measured();
   measured->mutable_layer_us()->Assign(layer_us_.begin(), layer_us_.end());
-  measured->set_cpu_share(static_cast<float>(cpu_share_));
-  measured->set_pause_us(static_cast<float>(pause_us_));
+  tell_cpu(cpu_, measured);
   send(central_, std::move(message));
 }
 

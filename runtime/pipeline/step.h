@@ -67,11 +67,13 @@ struct TaskResult {
   // CPU time for each compute thread: of this task, and of the whole process so far.
   TimeUs task_cpu_us = 0;
   TimeUs process_cpu_us = 0;
-  // kMeasure: of layers from `layer` on (runtime/exec/layer_timer.h), and how many layers the model
-  // has; or what was done in which CPU time, between which pauses (runtime/exec/cpu_probe.h).
-  // kStep: of the range's layers in this batch, now and then (runtime/exec/layer_watch.h).
+  // kMeasure: of layers from `layer` on (runtime/exec/layer_timer.h), how many layers the model
+  // has, and with the first of them what messages take (partition/speed.h's CpuMeasure); or what
+  // was done in which CPU time, between which pauses (runtime/exec/cpu_probe.h). kStep: of the
+  // range's layers in this batch, now and then (runtime/exec/layer_watch.h).
   std::vector<double> layer_us;
   int32_t layers = 0;
+  double byte_us = 0;
   double work = 0;
   double cpu_us = 0;
   double pauses_us = 0;

@@ -33,7 +33,7 @@ void add(ft::Speed* speed, int count, const ft::BatchTimes& times) {
 
 TEST_CASE("speed: one outlier changes nothing") {
   ft::Speed speed;
-  speed.measured(1);
+  speed.measured({1});
   add(&speed, 7, batch(1.0, 1.0));
   speed.add(batch(50, 1.0));
   CHECK(speed.times() == doctest::Approx(1.0));
@@ -42,7 +42,7 @@ TEST_CASE("speed: one outlier changes nothing") {
 
 TEST_CASE("speed: noise is no shift") {
   ft::Speed speed;
-  speed.measured(1);
+  speed.measured({1});
   for (uint64_t i = 0; i < 2000; ++i) {
     speed.add(batch(noisy(i, 0.3), 1.0));
     CHECK(speed.take_shift() == 1);
@@ -52,7 +52,7 @@ TEST_CASE("speed: noise is no shift") {
 
 TEST_CASE("speed: how far off it may be is what its batches scatter") {
   ft::Speed speed;
-  speed.measured(1);
+  speed.measured({1});
   CHECK(speed.error() == doctest::Approx(0.05));  // nothing seen yet
   add(&speed, 20, batch(1.0, 1.0));
   CHECK(speed.error() == doctest::Approx(0));
@@ -67,7 +67,7 @@ TEST_CASE("speed: the pauses of an elastic device make it uncertain only when th
   for (const bool loaded : {false, true}) {
     CAPTURE(loaded);
     ft::Speed speed;
-    speed.measured(0.5);
+    speed.measured({0.5});
     for (uint64_t i = 0; i < 32; ++i) {
       speed.add(batch(noisy(i, 0.3), loaded ? 1.0 : 0.5, 0.5));
     }
@@ -78,7 +78,7 @@ TEST_CASE("speed: the pauses of an elastic device make it uncertain only when th
 
 TEST_CASE("speed: four batches in a row tell that a device is ten times slower, and how much") {
   ft::Speed speed;
-  speed.measured(1);
+  speed.measured({1});
   add(&speed, 20, batch(1.0, 1.0));
   add(&speed, 4, batch(10.0, 1.0));
   CHECK(speed.times() == doctest::Approx(10.0));
@@ -92,7 +92,7 @@ TEST_CASE("speed: a change is noticed at once however little was seen before") {
   for (int before = 4; before < 40; ++before) {
     CAPTURE(before);
     ft::Speed speed;
-    speed.measured(1);
+    speed.measured({1});
     for (int i = 0; i < before; ++i) speed.add(batch(noisy(static_cast<uint64_t>(i), 0.2), 1.0));
     add(&speed, 4, batch(2.2, 1.0));
     CHECK(speed.times() == doctest::Approx(2.2));
@@ -102,7 +102,7 @@ TEST_CASE("speed: a change is noticed at once however little was seen before") {
 // Short tasks under --slowdown: what a sleep takes too long is taken off the next ones.
 TEST_CASE("speed: many short batches and now and then a long one are no change") {
   ft::Speed speed;
-  speed.measured(1);
+  speed.measured({1});
   for (int i = 0; i < 200; ++i) {
     speed.add(batch(i % 6 == 0 ? 5.0 : 0.2, 1.0));
     if (i > 32) CHECK(speed.times() == doctest::Approx(1).epsilon(0.3));
@@ -112,7 +112,7 @@ TEST_CASE("speed: many short batches and now and then a long one are no change")
 // It has a tenth of its CPU, so that 100 us of CPU time are the expected 1000.
 TEST_CASE("speed: an elastic device that has little to do is not believed to be fast") {
   ft::Speed speed;
-  speed.measured(0.1);
+  speed.measured({0.1});
   add(&speed, 20, batch(0.3, 0.1, 0.1));
   CHECK(speed.times() == doctest::Approx(1.0));
   CHECK(speed.looks_faster());
@@ -125,15 +125,25 @@ TEST_CASE("speed: an elastic device that has little to do is not believed to be 
 
 TEST_CASE("speed: what an elastic device takes of its share counts, not what the clock says") {
   ft::Speed speed;
-  speed.measured(0.1);
+  speed.measured({0.1});
   add(&speed, 32, batch(0.3, 0.1, 0.15, 0.05));
   CHECK(speed.times() == doctest::Approx(1.5));
   CHECK(speed.byte_us() == doctest::Approx(1));  // 50 us of CPU time for 500 bytes
 }
 
+TEST_CASE("speed: what messages cost an elastic device is as it was measured, until batches tell") {
+  ft::Speed speed;
+  speed.measured({0.1, 0, 0.05});
+  CHECK(speed.byte_us() == doctest::Approx(0.5));
+  add(&speed, 32, batch(0.3, 0.1, 0.15, 0.05));
+  CHECK(speed.byte_us() == doctest::Approx(1));
+  speed.measured({1, 0, 0.05});
+  CHECK(speed.byte_us() == 0);
+}
+
 TEST_CASE("speed: an elastic device whose share shrinks is slower until it is measured again") {
   ft::Speed speed;
-  speed.measured(0.5);
+  speed.measured({0.5});
   add(&speed, 32, batch(1, 0.5, 0.5, 0.1));
   CHECK(speed.times() == doctest::Approx(1));
   add(&speed, 4, batch(10, 1.0, 0.5, 0.1));
@@ -152,7 +162,7 @@ TEST_CASE("speed: an elastic device whose share shrinks is slower until it is me
 // wait.
 TEST_CASE("speed: a quota's long pauses are no change, and do not make a device uncertain") {
   ft::Speed speed;
-  speed.measured(0.45, 1'100);
+  speed.measured({0.45, 1'100});
   for (int i = 0; i < 64; ++i) {
     speed.add(batch(i % 2 == 0 ? 0.45 : 1.55, 1.0, 0.45));
     CHECK(speed.take_shift() == 1);
@@ -169,7 +179,7 @@ TEST_CASE("speed: a quota's long pauses are no change, and do not make a device 
 
 TEST_CASE("speed: batches that central is told of at once do not make a device look busy") {
   ft::Speed speed;
-  speed.measured(0.1);
+  speed.measured({0.1});
   for (int i = 0; i < 40; ++i) {
     ft::BatchTimes told = batch(0.3, 0.1, 0.1);
     told.passed_us = i % 2 == 0 ? 1999 : 1;
@@ -181,19 +191,19 @@ TEST_CASE("speed: batches that central is told of at once do not make a device l
 
 TEST_CASE("speed: what the pauses of an elastic device cost is known before it trains") {
   ft::Speed speed;
-  speed.measured(0.5, 40'000);
+  speed.measured({0.5, 40'000});
   CHECK(speed.pauses_us() == doctest::Approx(10'000));
   speed.measured_again(1, 0.5, 0);  // its probes saw none
   CHECK(speed.pauses_us() == doctest::Approx(10'000));
   speed.measured_again(1, 0.5, 400'000);  // something has happened
   CHECK(speed.pauses_us() < 40'000);
-  speed.measured(1, 40'000);
+  speed.measured({1, 40'000});
   CHECK(speed.pauses_us() == 0);
 }
 
 TEST_CASE("speed: after other work was given to a device, its pace at that is no shift") {
   ft::Speed speed;
-  speed.measured(1);
+  speed.measured({1});
   add(&speed, 20, batch(1.0, 1.0));
   speed.work_changed();
   add(&speed, 4, batch(2.0, 1.0));

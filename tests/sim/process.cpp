@@ -23,9 +23,9 @@ void plan_dynamically(const RunSpec& spec, CentralOptions* central) {
   central->cut_sizes.assign(layers, CutSize{8, 8});
   if (!spec.pace.empty()) {
     const CpuQuota quota = spec.pace.quota(0);
-    central->cpu_share = std::min(quota.share, 1.0);
-    central->pause_us = (1 - central->cpu_share) * static_cast<double>(quota.period_us);
-    central->layer_us = times(central->layer_us, 1 / spec.pace.speed(0) / central->cpu_share);
+    central->cpu.share = std::min(quota.share, 1.0);
+    central->cpu.pause_us = (1 - central->cpu.share) * static_cast<double>(quota.period_us);
+    central->layer_us = times(central->layer_us, 1 / spec.pace.speed(0) / central->cpu.share);
     central->layer_sizes = spec.pace.sizes;
     central->cut_sizes = spec.pace.cuts;
   }
@@ -109,9 +109,8 @@ void Process::run_central(const CentralSetup& setup) {
   own.hello.set_model_sha256(central.model_sha256);
   own.beside_central = true;
   own.layer_us = central.layer_us;
-  own.cpu_share = central.cpu_share;
-  own.pause_us = central.pause_us;
-  own.work_per_us = own.cpu_share;
+  own.cpu = central.cpu;
+  own.work_per_us = own.cpu.share;
   if (setup.resume) own.store = setup.disk->store();
   if (setup.resume) all_.plant->on_resume(&central, &own);
   all_.records.push_back(std::make_unique<net::Record>(central.restart.record));
