@@ -204,11 +204,12 @@ Status ComputeThread::configure(const Task& task, TaskResult* result) {
   }
   trainer_.reset();  // its memory first
   TrainerOptions options = trainer_options(task.assign.training());
-  // The stage before waits for gradients. What that takes of memory is in no plan.
+  const net::Training& training = task.assign.training();
   const StagePlace place{task.stage, task.assign.stages_size(), task.version};
   options.one_in_flight = in_flight_max(place) == 1;
   options.steps_by_layer = task.stage == 0;
-  options.defers_gradients = task.stage > 0 && options_.memory_bytes == 0;
+  // What that takes of memory is in no plan.
+  options.defers_gradients = defers_gradients(training, place) && options_.memory_bytes == 0;
   FT_ASSIGN_OR_RETURN(
       trainer_, RangeTrainer::create(model_, {range.first(), range.last()}, options, pool_.get()));
   watch_ =

@@ -19,6 +19,12 @@ int64_t oldest_needed(const net::Training& training, const StagePlace& place, in
   return std::min(version_used(training, place, version + 1), version);
 }
 
+bool defers_gradients(const net::Training& training, const StagePlace& place) {
+  constexpr int kFewStages = 3;
+  if (place.stage == 0) return false;  // nobody waits for it
+  return training.schedule() == net::kSync || place.stages > kFewStages;
+}
+
 bool is_evaluated(const net::Training& training, int64_t version) {
   if (!training.evaluate() || version < 0) return false;
   return (version + 1) % training.batches_per_epoch() == 0 || version == training.batches() - 1;

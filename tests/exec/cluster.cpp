@@ -31,7 +31,9 @@ Cluster::Cluster(std::shared_ptr<const Model> model, const std::vector<int>& cut
   ranges_.push_back({first, model_->layer_count()});
   for (const LayerRange& range : ranges_) {
     TrainerOptions own = options;
-    own.defers_gradients = range.first > 0;  // as in a pipeline
+    own.defers_gradients = options.defers_gradients && range.first > 0;
+    const bool last = range.last == model_->layer_count();
+    own.one_in_flight = options.one_in_flight || (last && !cuts.empty());
     Result<std::unique_ptr<RangeTrainer>> made = RangeTrainer::create(model_, range, own, &pool_);
     REQUIRE_MESSAGE(made.ok(), made.status().message());
     stages_.push_back(std::move(*made));

@@ -16,7 +16,8 @@ std::shared_ptr<const Model> golden_model(const std::string& name, int64_t rows)
 
 class Cluster {
  public:
-  // `cuts` are layer numbers; empty: one range.
+  // `cuts` are layer numbers; empty: one range. As in a pipeline, the first stage never defers
+  // gradients, and of several stages the last has one micro-batch in flight.
   Cluster(std::shared_ptr<const Model> model, const std::vector<int>& cuts,
           const TrainerOptions& options, int threads);
 

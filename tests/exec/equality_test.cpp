@@ -19,13 +19,14 @@ struct Outcome {
 };
 
 Outcome train(const std::shared_ptr<const ft::Model>& model, const std::vector<int>& cuts,
-              int threads, uint64_t seed = 1) {
+              int threads, bool defers = false, uint64_t seed = 1) {
   ft::TrainerOptions options;
   options.batch_size = kRows * kMicros;
   options.micro_batches = kMicros;
   options.seed = seed;
   options.batches_per_epoch = 2;
   options.optimizer.weight_decay = 1e-4F;
+  options.defers_gradients = defers;
   Cluster cluster(model, cuts, options, threads);
   Outcome outcome;
   for (int64_t batch = 0; batch < kBatches; ++batch) {
@@ -56,14 +57,18 @@ void check_all_cuts(const char* name) {
   const int stride = layers > 20 ? 5 : 1;
   for (int cut = 1; cut < layers; cut += stride) {
     CAPTURE(cut);
-    const Outcome split = train(model, {cut}, 2);
-    CHECK(split.hash == whole.hash);
-    CHECK(split.loss == whole.loss);
-    CHECK(split.evaluation == whole.evaluation);
+    for (const bool defers : {false, true}) {
+      CAPTURE(defers);
+      const Outcome split = train(model, {cut}, 2, defers);
+      CHECK(split.hash == whole.hash);
+      CHECK(split.loss == whole.loss);
+      CHECK(split.evaluation == whole.evaluation);
+    }
   }
   std::vector<int> everywhere;
   for (int cut = 1; cut < layers; ++cut) everywhere.push_back(cut);
   CHECK(train(model, everywhere, 1).hash == whole.hash);
+  CHECK(train(model, everywhere, 1, true).hash == whole.hash);
 }
 
 }  // namespace
@@ -85,6 +90,7 @@ TEST_CASE("exec: a stage that others wait for sends gradients before those of it
   const auto model = ft::test::golden_model("resnet18_train_op14.onnx", kRows);
   ft::TrainerOptions options;
   options.batch_size = kRows;
+  options.defers_gradients = true;
   const Cluster cluster(model, {model->layer_count() / 2}, options, 1);
   CHECK(cluster.stage(0).executor().train().deferred.empty());
   CHECK(cluster.stage(1).executor().train().deferred.size() > 5);
@@ -92,5 +98,5 @@ TEST_CASE("exec: a stage that others wait for sends gradients before those of it
 
 TEST_CASE("exec: another seed drops other elements") {
   const auto model = ft::test::golden_model("mlp_dropout_train_op14.onnx", kRows);
-  CHECK(train(model, {}, 1, 1).hash != train(model, {}, 1, 2).hash);
+  CHECK(train(model, {}, 1, false, 1).hash != train(model, {}, 1, false, 2).hash);
 }

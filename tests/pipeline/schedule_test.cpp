@@ -74,3 +74,11 @@ TEST_CASE("schedule: evaluation belongs to epoch ends and to the end of the run"
   t.set_evaluate(false);
   CHECK(!ft::is_evaluated(t, 9));
 }
+
+TEST_CASE("schedule: gradients that others wait for come first where they would wait") {
+  CHECK(!ft::defers_gradients(training(true), {0, 3, -1}));
+  CHECK(ft::defers_gradients(training(true), {1, 2, -1}));
+  CHECK(!ft::defers_gradients(training(false), {0, 5, -1}));
+  CHECK(!ft::defers_gradients(training(false), {2, 3, -1}));
+  CHECK(ft::defers_gradients(training(false), {1, 4, -1}));
+}

@@ -42,7 +42,7 @@ Pace read_pace(const std::string& path) {
   return pace;
 }
 
-TaskTime paced_time(const Pace& pace, TaskKind kind, const LayerRange& range) {
+TaskTime paced_time(const Pace& pace, TaskKind kind, const LayerRange& range, bool defers) {
   const double all_us =
       std::accumulate(pace.layer_us.begin() + range.first, pace.layer_us.begin() + range.last, 0.0);
   const auto part = [&](double share) { return static_cast<TimeUs>(share * all_us); };
@@ -50,7 +50,7 @@ TaskTime paced_time(const Pace& pace, TaskKind kind, const LayerRange& range) {
     case TaskKind::kForward:
       return {part(kForward), 0};
     case TaskKind::kBackward:
-      if (range.first == 0) return {part(kGradient + kWeightGradient), 0};
+      if (!defers) return {part(kGradient + kWeightGradient), 0};
       return {part(kGradient), part(kWeightGradient)};
     default:
       return {part(1 - kForward - kGradient - kWeightGradient), 0};

@@ -54,7 +54,8 @@ struct TaskTime {
   TimeUs rest_us = 0;
 };
 
-// Of a forward pass, a backward pass or a step of these layers, at speed 1.
-TaskTime paced_time(const Pace& pace, TaskKind kind, const LayerRange& range);
+// Of a forward pass, a backward pass or a step of these layers, at speed 1. `defers`: as in
+// runtime/pipeline/schedule.h.
+TaskTime paced_time(const Pace& pace, TaskKind kind, const LayerRange& range, bool defers);
 
 }  // namespace ft::sim

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/pipeline/schedule.h"
+
 namespace ft::sim {
 namespace {
 
@@ -48,11 +50,13 @@ TaskTime TaskTimes::take(const Task& task) {
   if (task.kind == TaskKind::kConfigure) {
     const net::LayerRange& range = task.assign.stages(task.stage).range();
     range_ = {range.first(), range.last()};
+    defers_ = defers_gradients(task.assign.training(),
+                               {task.stage, task.assign.stages_size(), task.version});
   }
   const bool trains = task.kind == TaskKind::kForward || task.kind == TaskKind::kBackward ||
                       task.kind == TaskKind::kStep;
   if (trains && !spec_.pace.empty()) {
-    TaskTime time = paced_time(spec_.pace, task.kind, range_);
+    TaskTime time = paced_time(spec_.pace, task.kind, range_, defers_);
     time.result_us = paced_us(static_cast<double>(time.result_us));
     time.rest_us = paced_us(static_cast<double>(time.rest_us));
     if (task.kind == TaskKind::kStep) time.result_us *= spec_.micros();  // layers tell a share

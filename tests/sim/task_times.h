@@ -43,6 +43,7 @@ class TaskTimes {
   int device_;
   int slowness_ = 1;
   LayerRange range_;  // since its last configuration
+  bool defers_ = false;
 };
 
 }  // namespace ft::sim
