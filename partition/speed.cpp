@@ -56,6 +56,8 @@ void Speed::measured(const CpuMeasure& cpu) {
 }
 
 bool Speed::measured_again(double times, double share, double pause_us) {
+  // How fast it calculates an elastic device's batches tell: in CPU time, and better.
+  if (elastic_ && share > 0) times = share_ / std::max(share, kShareMin);
   const double believed = elastic_ ? level_ : times_;
   const double off = std::log(std::max(times, kTimesMin) / believed);
   const double off_before = doubted_ > 0 ? std::log(doubted_ / believed) : 0;

@@ -189,6 +189,19 @@ TEST_CASE("speed: batches that central is told of at once do not make a device l
   CHECK(speed.looks_faster());
 }
 
+TEST_CASE("speed: an elastic device's probes tell its share, its batches how fast its CPU is") {
+  ft::Speed speed;
+  speed.measured({0.5});
+  add(&speed, 32, batch(1.5, 0.9, 0.75));  // neighbours share its caches
+  CHECK(speed.times() == doctest::Approx(1.5));
+  CHECK(!speed.measured_again(2, 0.5));
+  CHECK(!speed.measured_again(2, 0.5));
+  CHECK(speed.times() == doctest::Approx(1.5));
+  CHECK(speed.measured_again(2, 0.25));
+  CHECK(!speed.measured_again(2, 0.25));
+  CHECK(speed.times() == doctest::Approx(3));
+}
+
 TEST_CASE("speed: what the pauses of an elastic device cost is known before it trains") {
   ft::Speed speed;
   speed.measured({0.5, 40'000});
