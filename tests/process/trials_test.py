@@ -13,6 +13,7 @@ import unittest
 
 import cluster
 import ftrun
+import process
 
 TRIALS = int(os.environ.get("FTRUN_TRIALS", "12"))
 FIRST = int(os.environ.get("FTRUN_FIRST_TRIAL", "0"))
@@ -58,10 +59,25 @@ class Trial:
 
     def had_layers(self, run):
         """Whether the first victim ran a range: the loss of another is no reason to stop."""
-        lost = run.central.lost(self.victims[0])
-        before = run.central.events[:run.central.events.index(lost)]
+        events = run.central.events
+        lost = self.lost(run, 0)
+        before = events[:events.index(lost)] if lost else events
         last = [event for event in before if event["event"] == "reconfigured"][-1]
         return self.victims[0] in [stage["name"] for stage in last["ranges"]]
+
+    def lost(self, run, index):
+        """The event; None when the run has ended without: a short run may end before the silence of
+        a device that it did not need is one."""
+        name = self.victims[index]
+        try:
+            return run.central.lost(name)
+        except process.Timeout:
+            events = run.central.events
+            last = [event for event in events if event["event"] == "reconfigured"][-1]
+            needed = name in [stage["name"] for stage in last["ranges"]]
+            if needed or not any(event["event"] == "finished" for event in events):
+                raise
+            return None
 
     @staticmethod
     def set_factor(run, name, factor):
@@ -81,8 +97,7 @@ class Trial:
 
     def bring_back(self, run, index):
         name = self.victims[index]
-        run.central.lost(name)
-        if not self.returns[index]:
+        if self.lost(run, index) is None or not self.returns[index]:
             return
         if self.frozen[index]:
             run.stages[name].wake()
@@ -102,11 +117,11 @@ class Trial:
             if self.second == "soon":
                 time.sleep(self.soon_s)
             elif self.second == "lost":
-                central.lost(self.victims[0])
+                self.lost(run, 0)
             else:
                 central.reconfigured("failure")
             self.strike(run, 1)
-        central.lost(self.victims[0])
+        self.lost(run, 0)
         time.sleep(self.pause_s)
         for index in range(len(self.victims)):
             self.bring_back(run, index)
