@@ -56,9 +56,12 @@ void Speed::measured(const CpuMeasure& cpu) {
 }
 
 bool Speed::measured_again(double times, double share, double pause_us) {
-  // How fast it calculates an elastic device's batches tell: in CPU time, and better.
-  if (elastic_ && share > 0) times = share_ / std::max(share, kShareMin);
-  const double believed = elastic_ ? level_ : times_;
+  // How fast it calculates an elastic device's batches tell: in CPU time, and better. A probe that
+  // had the CPU to itself tells all.
+  const bool shared = share > 0 && share < kElasticShare;
+  const double level = share_ / std::max(share, kShareMin);
+  if (elastic_ && shared) times = level;
+  const double believed = elastic_ && shared ? level_ : times_;
   const double off = std::log(std::max(times, kTimesMin) / believed);
   const double off_before = doubted_ > 0 ? std::log(doubted_ / believed) : 0;
   const bool far = std::abs(off) > std::log(kFarOff);
@@ -69,18 +72,21 @@ bool Speed::measured_again(double times, double share, double pause_us) {
   doubted_ = 0;
   // Of a device that trains the probes see few pauses, or none.
   if (pause_us > 0) pause_us_ += (far || pause_us_ <= 0 ? 1 : kWeight) * (pause_us - pause_us_);
-  if (far) {
-    elastic_ = share > 0 && share < kElasticShare;
-    if (!elastic_) cpu_ = 1;
+  // Both say so: the one that says less.
+  const double least = std::abs(off) < std::abs(off_before) ? off : off_before;
+  const double now = std::max(believed * std::exp(far ? least : kWeight * off), kTimesMin);
+  if (!far) {
+    level_error_ = std::max((1 - kWeight) * level_error_, level_error_min());
+    level_ = elastic_ ? level_ * now / believed : now;
+  } else {
+    // What is not its share is how fast it calculates.
+    level_ = shared && !elastic_ ? level : now;
+    if (shared != elastic_) cpu_ = now / level_;
+    elastic_ = shared;
     scatter_ = 0;
     level_error_ = kElasticLooks * level_error_min();
     forget();
-  } else {
-    level_error_ = std::max((1 - kWeight) * level_error_, level_error_min());
   }
-  // Both say so: the one that says less.
-  const double least = std::abs(off) < std::abs(off_before) ? off : off_before;
-  level_ = believed * std::exp(far ? least : kWeight * off);
   times_ = std::max(level_ * cpu_, kTimesMin);
   return false;
 }

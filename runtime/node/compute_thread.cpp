@@ -8,8 +8,8 @@
 #include "runtime/base/file.h"
 #include "runtime/exec/cpu_probe.h"
 #include "runtime/exec/layer_timer.h"
-#include "runtime/exec/message_probe.h"
 #include "runtime/node/measure_model.h"
+#include "runtime/node/message_probe.h"
 #include "runtime/pipeline/schedule.h"
 
 namespace ft {
@@ -203,8 +203,8 @@ Status ComputeThread::configure(const Task& task, TaskResult* result) {
                          range.last(), model_->layer_count());
   }
   trainer_.reset();  // its memory first
-  TrainerOptions options = trainer_options(task.assign.training());
   const net::Training& training = task.assign.training();
+  TrainerOptions options = trainer_options(training);
   const StagePlace place{task.stage, task.assign.stages_size(), task.version};
   options.one_in_flight = in_flight_max(place) == 1;
   options.steps_by_layer = task.stage == 0;

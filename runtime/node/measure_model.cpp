@@ -4,7 +4,7 @@
 
 #include "runtime/exec/cpu_probe.h"
 #include "runtime/exec/layer_timer.h"
-#include "runtime/exec/message_probe.h"
+#include "runtime/node/message_probe.h"
 
 namespace ft {
 

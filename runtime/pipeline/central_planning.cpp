@@ -113,6 +113,8 @@ void Central::on_measured(PeerId from, const net::Measured& measured) {
     const TimeUs longest = spare ? kSpareWaitMaxUs : kAgainWaitMaxUs;
     wait = shift > 1 ? kAgainWaitMinUs : std::clamp(2 * wait, kAgainWaitMinUs, longest);
     device.measure_again_at = doubted && !second ? now_ : now_ + wait;
+  } else {
+    device.measure_again_at = now_ + kAgainWaitMaxUs;  // it tells nothing
   }
   if (phase_ == Phase::kMeasuring && !must_measure()) {
     phase_ = Phase::kPausing;

@@ -258,6 +258,11 @@ void Stage::forget_run() {
   centrals_.clear();
   checkpoint_batches_ = 0;
   measured_for_.Clear();
+  if (!options_.beside_central) {
+    layer_us_.clear();
+    layers_us_.clear();
+    layers_known_ = -1;
+  }
   assign_.Clear();
   central_ = 0;
   term_ = 0;

@@ -202,6 +202,29 @@ TEST_CASE("speed: an elastic device's probes tell its share, its batches how fas
   CHECK(speed.times() == doctest::Approx(3));
 }
 
+TEST_CASE("speed: a device whose CPU is shared from now on, or no longer, is as fast as probed") {
+  ft::Speed speed;
+  speed.measured({1});
+  const auto probe_twice = [&](double times, double share) {
+    CHECK(speed.measured_again(times, share));
+    CHECK(!speed.measured_again(times, share));
+    CHECK(!speed.measured_again(times, share));
+    CHECK(speed.times() == doctest::Approx(times));
+  };
+  probe_twice(4, 0.5);  // and calculates at half the rate
+  CHECK(speed.is_elastic());
+  add(&speed, 32, batch(4, 1, 1.5));
+  CHECK(speed.times() == doctest::Approx(4));
+  probe_twice(1.5, 1);
+  CHECK(!speed.is_elastic());
+
+  speed.measured({0.85});
+  CHECK(speed.is_elastic());
+  CHECK(!speed.measured_again(0.85, 1));  // alone, and nearly as fast as it was
+  probe_twice(3, 1);                      // hot
+  CHECK(!speed.is_elastic());
+}
+
 TEST_CASE("speed: what the pauses of an elastic device cost is known before it trains") {
   ft::Speed speed;
   speed.measured({0.5, 40'000});

@@ -21,6 +21,7 @@ BATCHES = 100
 RUN = [ftrun.EXAMPLE, "--data", "fashion-mnist", "--batch-size", 16, "--batches", BATCHES,
        "--schedule", "sync", "--replicate-every", 10, "--failure-timeout", "1s"]
 STAGES = ("a", "b", "c")
+SILENT_S = 2  # after which central has surely noticed
 
 
 class Trial:
@@ -43,6 +44,7 @@ class Trial:
         self.change_to = draw.choice((1, 3, 10))
         self.change_at = draw.randrange(BATCHES - 1)
         self.change_first = draw.random() < 0.5
+        self.struck = {}  # by victim: the number of events so far, and the moment
 
     def words(self):
         return ["--partition", "dynamic"] if self.dynamic else []
@@ -67,15 +69,21 @@ class Trial:
 
     def lost(self, run, index):
         """The event; None when the run has ended without: a short run may end before the silence of
-        a device that it did not need is one."""
+        a device that it does not need is one."""
         name = self.victims[index]
         try:
             return run.central.lost(name)
         except process.Timeout:
-            events = run.central.events
-            last = [event for event in events if event["event"] == "reconfigured"][-1]
-            needed = name in [stage["name"] for stage in last["ranges"]]
-            if needed or not any(event["event"] == "finished" for event in events):
+            position, moment = self.struck[index]
+            moves = run.central.all("reconfigured")
+            before = [move for move in moves if move in run.central.events[:position]][-1:]
+            after = run.central.all("reconfigured", since=position)
+            needed = any(stage["name"] == name for move in before + after
+                         for stage in move["ranges"])
+            ends = [at for at, event in zip(run.central.times, run.central.events)
+                    if event["event"] == "evaluated"]
+            over = ends and ends[-1] < moment
+            if not over and (needed or not ends or ends[-1] > moment + SILENT_S):
                 raise
             return None
 
@@ -90,6 +98,7 @@ class Trial:
 
     def strike(self, run, index):
         name = self.victims[index]
+        self.struck[index] = (run.central.position(), time.monotonic())
         if self.frozen[index]:
             run.stages[name].freeze()
         else:

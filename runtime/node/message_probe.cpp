@@ -1,7 +1,10 @@
-#include "runtime/exec/message_probe.h"
+#include "runtime/node/message_probe.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
+#include <cerrno>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
@@ -11,9 +14,10 @@
 namespace ft {
 namespace {
 
-constexpr size_t kPieceBytes = 64 << 10;  // what the smallest buffers of a connection take at once
+constexpr size_t kPieceBytes = 64 << 10;
 constexpr int kPieces = 64;
 constexpr int kWarmUp = 8;
+constexpr int kPatienceMs = 100;  // somebody else may have connected
 
 struct Descriptor {
   explicit Descriptor(int opened) : fd(opened) {}
@@ -25,22 +29,22 @@ struct Descriptor {
   int fd;
 };
 
-bool send_all(int fd, const std::vector<char>& bytes) {
+// Whether a piece got from one end to the other. Neither call waits: the buffers in between may be
+// smaller than the piece.
+bool pass_on(int front, int back, const std::vector<char>& piece, std::vector<char>* arrived) {
   size_t sent = 0;
-  while (sent < bytes.size()) {
-    const ssize_t count = ::send(fd, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-    if (count <= 0) return false;
-    sent += static_cast<size_t>(count);
-  }
-  return true;
-}
-
-bool receive_all(int fd, std::vector<char>* bytes) {
   size_t received = 0;
-  while (received < bytes->size()) {
-    const ssize_t count = ::recv(fd, bytes->data() + received, bytes->size() - received, 0);
-    if (count <= 0) return false;
-    received += static_cast<size_t>(count);
+  while (received < piece.size()) {
+    const ssize_t out =
+        ::send(front, piece.data() + sent, piece.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (out < 0 && errno != EAGAIN) return false;
+    const ssize_t in =
+        ::recv(back, arrived->data() + received, piece.size() - received, MSG_DONTWAIT);
+    if (in == 0 || (in < 0 && errno != EAGAIN)) return false;
+    sent += static_cast<size_t>(std::max<ssize_t>(out, 0));
+    received += static_cast<size_t>(std::max<ssize_t>(in, 0));
+    pollfd item{back, POLLIN, 0};
+    if (in < 0 && out <= 0 && ::poll(&item, 1, kPatienceMs) <= 0) return false;
   }
   return true;
 }
@@ -65,7 +69,7 @@ double message_byte_us() {
   TimeUs from = 0;
   for (int piece = 0; piece < kWarmUp + kPieces; ++piece) {
     if (piece == kWarmUp) from = thread_cpu_now_us();
-    if (!send_all(front.fd, sent) || !receive_all(back.fd, &received)) return 0;
+    if (!pass_on(front.fd, back.fd, sent, &received)) return 0;
   }
   const auto taken_us = static_cast<double>(thread_cpu_now_us() - from);
   return taken_us / static_cast<double>(kPieces * kPieceBytes);
