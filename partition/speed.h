@@ -66,8 +66,8 @@ class Speed {
   // The first measurement.
   void measured(const CpuMeasure& cpu);
   // A later one under load: the same work takes `times` as long as at first; of an elastic device
-  // only its share counts, as how long it calculates is in its batches' CPU time. Returns whether
-  // it is so far off that it counts only if the next one, to be made at once, says so, too.
+  // only its share counts while it is shared, as its batches' CPU time tells the rest. Returns
+  // whether it is so far off that it counts only if the next one, to be made at once, says so, too.
   bool measured_again(double times, double share, double pause_us = 0);
   void add(const BatchTimes& batch);
   // Its work is another one from now on: what was seen so far stays, but does not mix, and what is

@@ -6,10 +6,10 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 #include <vector>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/file_descriptor.h"
 
 namespace ft {
 namespace {
@@ -18,16 +18,6 @@ constexpr size_t kPieceBytes = 64 << 10;
 constexpr int kPieces = 64;
 constexpr int kWarmUp = 8;
 constexpr int kPatienceMs = 100;  // somebody else may have connected
-
-struct Descriptor {
-  explicit Descriptor(int opened) : fd(opened) {}
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int fd;
-};
 
 // Whether a piece got from one end to the other. Neither call waits: the buffers in between may be
 // smaller than the piece.
@@ -52,24 +42,25 @@ bool pass_on(int front, int back, const std::vector<char>& piece, std::vector<ch
 }  // namespace
 
 double message_byte_us() {
-  const Descriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const Descriptor front(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor front(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   auto* name = reinterpret_cast<sockaddr*>(&address);
   socklen_t bytes = sizeof(address);
-  if (::bind(listener.fd, name, bytes) != 0 || ::listen(listener.fd, 1) != 0 ||
-      ::getsockname(listener.fd, name, &bytes) != 0 || ::connect(front.fd, name, bytes) != 0) {
+  if (::bind(listener.get(), name, bytes) != 0 || ::listen(listener.get(), 1) != 0 ||
+      ::getsockname(listener.get(), name, &bytes) != 0 ||
+      ::connect(front.get(), name, bytes) != 0) {
     return 0;
   }
-  const Descriptor back(::accept4(listener.fd, nullptr, nullptr, SOCK_CLOEXEC));
+  const FileDescriptor back(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
   const std::vector<char> sent(kPieceBytes, 1);
   std::vector<char> received(kPieceBytes);
   TimeUs from = 0;
   for (int piece = 0; piece < kWarmUp + kPieces; ++piece) {
     if (piece == kWarmUp) from = thread_cpu_now_us();
-    if (!pass_on(front.fd, back.fd, sent, &received)) return 0;
+    if (!pass_on(front.get(), back.get(), sent, &received)) return 0;
   }
   const auto taken_us = static_cast<double>(thread_cpu_now_us() - from);
   return taken_us / static_cast<double>(kPieces * kPieceBytes);

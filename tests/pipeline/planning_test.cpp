@@ -110,6 +110,7 @@ class Cluster {
   // What the stages tell of their layers, if they do: by layer of the model.
   std::vector<double> told_layer_us;
   int told_too_many = 0;
+  bool tells_nothing = false;  // when it is measured again
 
  private:
   double times(ft::PeerId peer) const { return peer == 1 ? 1 : times_[peer - 2]; }
@@ -186,7 +187,8 @@ class Cluster {
     } else if (asked.has_measure()) {
       ++measured_[peer];
       if (asked.measure().again()) {
-        message.mutable_measured()->set_times(static_cast<float>(times(peer) / base_[peer]));
+        const double times_now = tells_nothing ? 0 : times(peer) / base_[peer];
+        message.mutable_measured()->set_times(static_cast<float>(times_now));
       } else {
         for (int i = 0; i < layers_; ++i) {
           message.mutable_measured()->add_layer_us(static_cast<float>(kLayerUs * times(peer)));
@@ -245,6 +247,15 @@ TEST_CASE("planning: a newcomer holds replicas, is measured, and then gets layer
   for (int i = 0; i < 20; ++i) cluster.batch();
   CHECK(cluster.reasons() == std::vector<std::string>{"start", "join", "repartition"});
   CHECK(cluster.layers_of(3) == 4);
+}
+
+TEST_CASE("planning: a device whose probes tell nothing is not asked all the time") {
+  Cluster cluster(Cluster::options(1), 0);
+  cluster.tells_nothing = true;
+  cluster.join(1000);
+  REQUIRE(cluster.layers_of(2) == 0);
+  for (int i = 0; i < 100; ++i) cluster.batch();
+  CHECK(cluster.measured(2) <= 2 + cluster.now() / (32 * ft::kSecondUs));
 }
 
 TEST_CASE("planning: a device that becomes slow hands over layers, and gets them back") {

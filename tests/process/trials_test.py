@@ -75,10 +75,9 @@ class Trial:
             return run.central.lost(name)
         except process.Timeout:
             position, moment = self.struck[index]
-            moves = run.central.all("reconfigured")
-            before = [move for move in moves if move in run.central.events[:position]][-1:]
             after = run.central.all("reconfigured", since=position)
-            needed = any(stage["name"] == name for move in before + after
+            before = run.central.all("reconfigured")[:-len(after) or None]
+            needed = any(stage["name"] == name for move in before[-1:] + after
                          for stage in move["ranges"])
             ends = [at for at, event in zip(run.central.times, run.central.events)
                     if event["event"] == "evaluated"]
