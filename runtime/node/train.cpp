@@ -41,14 +41,23 @@ void on_signal(int signal) {
   if (g_interrupt != nullptr) g_interrupt->signal();
 }
 
-Status run_until_signal(Reactor* reactor, WakeFd* interrupt, bool takes_sigint) {
-  g_interrupt = interrupt;
-  if (takes_sigint) std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
-  const Status ended = reactor->run();
-  g_interrupt = nullptr;
-  return ended;
-}
+// As long as it lives the first signal wakes it; to be made before anything says that ftrun runs.
+class Interrupt {
+ public:
+  explicit Interrupt(bool takes_sigint) {
+    g_interrupt = &wake_;
+    if (takes_sigint) std::signal(SIGINT, on_signal);
+    std::signal(SIGTERM, on_signal);
+  }
+  ~Interrupt() { g_interrupt = nullptr; }
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  WakeFd* wake() { return &wake_; }
+
+ private:
+  WakeFd wake_;
+};
 
 int thread_count(const Options& options, int processes) {
   if (options.threads > 0) return options.threads;
@@ -302,7 +311,6 @@ Status train_central(Options options) {
   if (options.role == Role::kSolo) job.model_file.reset();
 
   Display display(options.progress);
-  WakeFd interrupt;
   CentralParts parts;
   parts.options = central_options(options, job, run, self, workers);
   StageOptions own = stage_options(options, self, threads);
@@ -346,9 +354,10 @@ Status train_central(Options options) {
   started.batches = job.training.batches();
   started.batches_per_epoch = job.training.batches_per_epoch();
   started.run_directory = options.run_dir;
+  Interrupt interrupt(true);
   FT_RETURN_IF_ERROR(directory->append_event(display.started(started, monotonic_now_us())));
 
-  Reactor reactor(std::move(transport), self, &interrupt);
+  Reactor reactor(std::move(transport), self, interrupt.wake());
   reactor.add_central(std::move(parts));
   reactor.remember(resumed.progress);
   reactor.add_stage(own,
@@ -367,7 +376,7 @@ Status train_central(Options options) {
     log_info("waiting for %d stage%s (--workers) at %s", workers, workers == 1 ? "" : "s",
              started.central.c_str());
   }
-  const Status ended = run_until_signal(&reactor, &interrupt, true);
+  const Status ended = reactor.run();
   if (reactor.core().complete() == nullptr) return ended;
 
   FT_ASSIGN_OR_RETURN(FinishedInfo info, finish_run(options, job, *directory, reactor));
@@ -399,8 +408,8 @@ Status train_stage(Options options) {
   }
   stage.hello.set_control_endpoint(transport->control_endpoint());
   stage.hello.set_bulk_endpoint(transport->bulk_endpoint());
-  WakeFd interrupt;
-  Reactor reactor(std::move(transport), self, &interrupt);
+  Interrupt interrupt(!options.dies_with_parent);
+  Reactor reactor(std::move(transport), self, interrupt.wake());
   reactor.add_stage(stage, compute, options.central);
   if (!options.dies_with_parent) {
     log_info("looking for central at %s", options.central.c_str());
@@ -410,7 +419,7 @@ Status train_stage(Options options) {
   Service service = Service::from_environment();
   service.tell("READY=1\nSTATUS=looking for central at " + options.central);
   reactor.serve(&service);
-  const Status ended = run_until_signal(&reactor, &interrupt, !options.dies_with_parent);
+  const Status ended = reactor.run();
   if (!ended.ok() || g_signal == 0) return ended;
   log_info("left the run: others have taken over what this stage held");
   // SIGTERM asks to leave, and that was done; an interrupt says so in the exit code.
