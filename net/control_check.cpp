@@ -36,11 +36,9 @@ class Checker {
   template <typename Floats>
   void times(const Floats& values, const char* what) {
     count(values.size(), kLayersMax, what);
-    for (const float value : values) require(std::isfinite(value) && value >= 0, what);
+    for (const float value : values) duration(value, what);
   }
-  void duration(float value, const char* what) {
-    require(std::isfinite(value) && value >= 0, what);
-  }
+  void duration(float us, const char* what) { require(us >= 0 && us <= kTimeUsMax, what); }
   void share(float value, const char* what) {
     require(std::isfinite(value) && value >= 0 && value <= 1, what);
   }

@@ -176,6 +176,8 @@ TEST_CASE("control: fields out of bounds are refused by name") {
   CHECK(refuses(progress, "Progress.layer_us"));
   progress.mutable_progress()->set_layer_us(0, std::numeric_limits<float>::quiet_NaN());
   CHECK(refuses(progress, "Progress.layer_us"));
+  progress.mutable_progress()->set_layer_us(0, 2 * kTimeUsMax);
+  CHECK(refuses(progress, "Progress.layer_us"));
   progress.mutable_progress()->set_layer_us(0, 1);
   CHECK(!refuses(progress, "Progress.layer_us"));
   while (progress.progress().layer_us_size() <= kLayersMax) {

@@ -62,6 +62,20 @@ ft::TaskResult done(const ft::Task& task) {
   return result;
 }
 
+// How many layer times the inventory has that answers a pause.
+int told_layers(ft::Stage* stage, ft::TimeUs now) {
+  ft::ControlEvent pause = from(kCentral);
+  pause.message.mutable_pause();
+  int told = -1;
+  for (const ft::Action& action : stage->step(pause, now)) {
+    const auto* send = std::get_if<ft::SendControl>(&action);
+    if (send != nullptr && send->message.has_inventory()) {
+      told = send->message.inventory().layer_us_size();
+    }
+  }
+  return told;
+}
+
 // Ends the task, and snapshots behind it; returns what begins then.
 ft::Task finish(ft::Stage* stage, const ft::Task& task) {
   ft::Task next = begun(stage->step(done(task), 0));
@@ -207,4 +221,14 @@ TEST_CASE(
     relayed = relayed || (send != nullptr && send->to == 3);
   }
   CHECK(relayed);
+}
+
+TEST_CASE("stage: what its layers take is forgotten with the run that they were measured for") {
+  ft::StageOptions options;
+  options.self = kNext;
+  options.layer_us = {10, 20};
+  ft::Stage stage(options);
+  CHECK(told_layers(&stage, 0) == 2);
+  stage.step(ft::TickEvent{}, 2 * ft::kForgetUs);  // central has been silent, and left nothing
+  CHECK(told_layers(&stage, 2 * ft::kForgetUs) == 0);
 }
