@@ -29,6 +29,7 @@ constexpr int kMicroBatchesMax = 4096;
 constexpr int64_t kBatchSizeMax = 1 << 20;
 constexpr int64_t kMeasureUsMax = 60 * kSecondUs;
 constexpr float kTimeUsMax = 1e12F;  // of what a stage measures: eleven days
+constexpr float kTimesMax = 1e6F;    // how many times slower a device may become
 constexpr size_t kNameBytesMax = 128;
 constexpr size_t kDataSpecBytesMax = 4096;
 constexpr size_t kEndpointBytesMax = 256;

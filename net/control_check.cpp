@@ -122,7 +122,7 @@ void Checker::check(const net::Measure& measure) {
 
 void Checker::check(const net::Measured& measured) {
   times(measured.layer_us(), "Measured.layer_us");
-  require(std::isfinite(measured.times()) && measured.times() >= 0, "Measured.times");
+  require(measured.times() >= 0 && measured.times() <= kTimesMax, "Measured.times");
   share(measured.cpu_share(), "Measured.cpu_share");
   duration(measured.pause_us(), "Measured.pause_us");
   duration(measured.byte_us(), "Measured.byte_us");

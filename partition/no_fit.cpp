@@ -34,14 +34,15 @@ Status no_fit_error(const PlanRequest& request) {
   if (largest_bytes > device_bytes_max) {
     text += format(", %s of it for layer %d alone", mib(largest_bytes).c_str(), largest);
   }
-  text += "; memory for layers: " + devices;
+  text += "; memory for layers, beside the program and the model file: " + devices;
   for (const auto& [a, b] : request.unreachable) {
     text += format("; %s and %s cannot reach each other",
                    request.devices[static_cast<size_t>(a)].name.c_str(),
                    request.devices[static_cast<size_t>(b)].name.c_str());
   }
-  return invalid_error("%s. Add a device or memory, or take a smaller batch or more micro-batches.",
-                       text.c_str());
+  return invalid_error("%s. %s or memory, or take a smaller batch or more micro-batches.",
+                       text.c_str(),
+                       request.unreachable.empty() ? "Add a device" : "Add a device, a connection");
 }
 
 }  // namespace ft

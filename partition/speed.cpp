@@ -49,39 +49,42 @@ void Speed::measured(const CpuMeasure& cpu) {
   elastic_ = cpu.share > 0 && cpu.share < kElasticShare;
   pause_us_ = cpu.pause_us;
   byte_us_ = cpu.byte_us / share_;
-  scatter_ = doubted_ = 0;
+  scatter_ = 0;
+  doubted_ = Probe();
   times_ = level_ = cpu_ = 1;
   level_error_ = level_error_min();
   forget();
 }
 
 bool Speed::measured_again(double times, double share, double pause_us) {
+  Probe probe{std::max(times, kTimesMin), share};
+  const bool shared = probe.is_shared();
+  const double level = share_ / std::max(share, kShareMin);
   // How fast it calculates an elastic device's batches tell: in CPU time, and better. A probe that
   // had the CPU to itself tells all.
-  const bool shared = share > 0 && share < kElasticShare;
-  const double level = share_ / std::max(share, kShareMin);
-  if (elastic_ && shared) times = level;
+  if (elastic_ && shared) probe.times = level;
   const double believed = elastic_ && shared ? level_ : times_;
-  const double off = std::log(std::max(times, kTimesMin) / believed);
-  const double off_before = doubted_ > 0 ? std::log(doubted_ / believed) : 0;
+  const double off = std::log(probe.times / believed);
+  const bool comparable = is_doubted() && shared == doubted_.is_shared();
+  const double off_before = comparable ? std::log(doubted_.times / believed) : 0;
   const bool far = std::abs(off) > std::log(kFarOff);
   if (far && off * off_before <= 0) {
-    doubted_ = std::max(times, kTimesMin);
+    doubted_ = probe;
     return true;
   }
-  doubted_ = 0;
+  // Both say so: the one that says less.
+  if (far && std::abs(off_before) < std::abs(off)) probe = doubted_;
+  doubted_ = Probe();
   // Of a device that trains the probes see few pauses, or none.
   if (pause_us > 0) pause_us_ += (far || pause_us_ <= 0 ? 1 : kWeight) * (pause_us - pause_us_);
-  // Both say so: the one that says less.
-  const double least = std::abs(off) < std::abs(off_before) ? off : off_before;
-  const double now = std::max(believed * std::exp(far ? least : kWeight * off), kTimesMin);
   if (!far) {
     level_error_ = std::max((1 - kWeight) * level_error_, level_error_min());
-    level_ = elastic_ ? level_ * now / believed : now;
+    const double nearer = std::exp(kWeight * off);
+    level_ = elastic_ ? level_ * nearer : believed * nearer;
   } else {
     // What is not its share is how fast it calculates.
-    level_ = shared && !elastic_ ? level : now;
-    if (shared != elastic_) cpu_ = now / level_;
+    level_ = shared && !elastic_ ? share_ / std::max(probe.share, kShareMin) : probe.times;
+    if (shared != elastic_) cpu_ = probe.times / level_;
     elastic_ = shared;
     scatter_ = 0;
     level_error_ = kElasticLooks * level_error_min();

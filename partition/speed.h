@@ -92,7 +92,7 @@ class Speed {
   double byte_us() const { return elastic_ ? byte_us_ * level_ : 0; }
   bool is_elastic() const { return elastic_; }
   // Waits for the measurement that confirms the last one.
-  bool is_doubted() const { return doubted_ > 0; }
+  bool is_doubted() const { return doubted_.times > 0; }
   // Seems faster than believed: to be measured again.
   bool looks_faster() const;
   // By how much the estimate has changed since this told so last, up or down: > 1; 1 when that may
@@ -100,6 +100,12 @@ class Speed {
   double take_shift();
 
  private:
+  // A later measurement; `times` of an elastic device that is still one: by its share alone.
+  struct Probe {
+    double times = 0;  // 0: none
+    double share = 1;
+    bool is_shared() const { return share > 0 && share < kElasticShare; }
+  };
   // In multiples of what was measured first, CPU time over the share of then.
   struct Sample {
     double wall = 1;
@@ -133,7 +139,7 @@ class Speed {
   double level_ = 1;  // how many times longer its CPU time takes than then
   double cpu_ = 1;    // how many times more of it an elastic device takes
   double pause_us_ = 0;
-  double doubted_ = 0;  // what the last measurement said that did not count; 0: it did
+  Probe doubted_;  // the last one, if it did not count
   bool elastic_ = false;
 };
 

@@ -66,6 +66,10 @@ Status Children::check() {
   return Status();
 }
 
+void Children::kill() {
+  for (const pid_t pid : pids_) ::kill(pid, SIGKILL);
+}
+
 Children::~Children() {
   const TimeUs deadline = monotonic_now_us() + kGraceUs;
   for (const pid_t pid : pids_) {

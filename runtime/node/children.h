@@ -22,6 +22,9 @@ class Children {
   Status start_stage(const Options& options, const std::string& central, int index, int threads,
                      const Slowdown& slowdown);
 
+  // There is nothing that they would have to end.
+  void kill();
+
   // Errors: kFailed when one of them has ended.
   Status check();
 

@@ -64,6 +64,7 @@ Status Reader::text(const toml::table& table, const std::string& where, const ch
   if (!node) return Status();
   if (!node.is_string()) return error(where, std::string(key) + " must be a text in quotes");
   *value = *node.value<std::string>();
+  if (value->empty()) return error(where, std::string(key) + " is empty: leave it out");
   return Status();
 }
 
@@ -75,7 +76,9 @@ Status Reader::network(const toml::table& table, const std::string& where, Netwo
   if (!rate.empty()) {
     const bool per_second = rate.size() > 2 && rate.substr(rate.size() - 2) == "/s";
     const Result<int64_t> bytes = parse_bytes(rate.substr(0, rate.size() - (per_second ? 2 : 0)));
-    if (!per_second || !bytes.ok()) return error(where, "rate '" + rate + "': write 2MB/s");
+    if (!per_second || !bytes.ok()) {
+      return error(where, "rate: '" + rate + "' is no rate; write 500KB/s, 2MB/s or 1GB/s");
+    }
     network->bytes_per_us = static_cast<double>(*bytes) / 1e6;
   }
   if (!latency.empty()) {
@@ -91,14 +94,16 @@ Status Reader::device(const toml::table& table) {
   std::string where = "device " + std::to_string(file_.devices.size() + 1);
   FT_RETURN_IF_ERROR(check_keys(table, where, {"name", "capacity", "memory", "rate", "latency"}));
   FT_RETURN_IF_ERROR(text(table, where, "name", &device.name));
-  if (device.name.empty()) return error(where, "has no name");
+  if (device.name.empty()) return error(where, "has no name; write name = \"pi4\"");
   const auto is_plain = [](char c) { return c >= 0x20 && c <= 0x7E; };
   if (!std::all_of(device.name.begin(), device.name.end(), is_plain)) {
     return error(where, "its name has characters other than plain text");
   }
   where = "device '" + device.name + "'";
   for (const DevicesFile::Device& other : file_.devices) {
-    if (other.name == device.name) return error(where, "there are two of that name");
+    if (other.name == device.name) {
+      return error(where, "there are two of that name; each needs its own");
+    }
   }
   if (const auto capacity = table["capacity"]) {
     device.capacity = capacity.value<double>().value_or(0);
@@ -121,7 +126,8 @@ Status Reader::device(const toml::table& table) {
 }
 
 Result<int> Reader::index_of(const toml::node_view<const toml::node>& name) const {
-  const std::string wanted = name.value_or(std::string());
+  if (!name.is_string()) return error("link", "between must name two devices in quotes");
+  const std::string wanted = *name.value<std::string>();
   for (size_t i = 0; i < file_.devices.size(); ++i) {
     if (file_.devices[i].name == wanted) return static_cast<int>(i);
   }
@@ -162,8 +168,9 @@ Result<DevicesFile> Reader::read(const toml::table& table) {
     return error("", format("has no [[%s]], but another %s: write two brackets", what, what));
   }
   const toml::array* devices = table["device"].as_array();
-  if (devices == nullptr || devices->empty()) return error("", "has no [[device]]");
-  if (devices->size() > kDevicesFileMax) return error("", "more than 64 devices");
+  if (devices == nullptr || devices->empty())
+    return error("", "has no [[device]]; write one for each");
+  if (devices->size() > kDevicesFileMax) return error("", "more than 64 devices: leave some out");
   for (const toml::node& node : *devices) {
     if (!node.is_table()) return error("", "write [[device]] with two brackets");
     FT_RETURN_IF_ERROR(device(*node.as_table()));

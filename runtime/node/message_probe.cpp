@@ -34,7 +34,9 @@ bool pass_on(int front, int back, const std::vector<char>& piece, std::vector<ch
     sent += static_cast<size_t>(std::max<ssize_t>(out, 0));
     received += static_cast<size_t>(std::max<ssize_t>(in, 0));
     pollfd item{back, POLLIN, 0};
-    if (in < 0 && out <= 0 && ::poll(&item, 1, kPatienceMs) <= 0) return false;
+    if (in >= 0 || out > 0) continue;
+    const int readable = ::poll(&item, 1, kPatienceMs);
+    if (readable == 0 || (readable < 0 && errno != EINTR)) return false;
   }
   return true;
 }

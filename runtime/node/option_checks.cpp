@@ -65,7 +65,7 @@ Status check_values(const OptionTexts& t, Options* o) {
         t.wire.c_str());
   }
   o->neighbour_takes_over = t.bench_recovery == "respipe";
-  if (!t.memory.empty()) {
+  if (o->command == Command::kTrain && o->given.contains("--memory")) {
     const Result<int64_t> bytes = parse_bytes(t.memory);
     if (!bytes.ok()) return invalid_error("--memory: %s", bytes.status().message().c_str());
     o->memory_bytes = *bytes;

@@ -77,7 +77,10 @@ Status Reactor::run() {
     if (woken) wake_.clear();
     drain_mailboxes();
   }
-  if (story_ && core_.status().ok() && !interrupted_) tell(story_->ended(core_.stage()->view()));
+  if (story_ && core_.status().ok()) {
+    const StageView view = core_.stage()->view();
+    tell(interrupted_ ? story_->left(view) : story_->ended(view));
+  }
   if (transport) transport->flush(monotonic_now_us() + kFlushUs, &core_);
   data_.reset();  // the run directory has one writer at a time
   return core_.status();

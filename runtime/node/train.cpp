@@ -41,7 +41,8 @@ void on_signal(int signal) {
   if (g_interrupt != nullptr) g_interrupt->signal();
 }
 
-// As long as it lives the first signal wakes it; to be made before anything says that ftrun runs.
+// As long as it lives the first signal wakes it, and the reactor looks at it when that runs. To be
+// made before anything says that ftrun runs, and before there is a run directory.
 class Interrupt {
  public:
   explicit Interrupt(bool takes_sigint) {
@@ -221,16 +222,14 @@ FinishedInfo with_run(FinishedInfo info, const Reactor& reactor, const Display& 
   return info;
 }
 
-Status interrupted_status(const Options& options, int64_t batches, int64_t of) {
+Status interrupted_status(const Options& options, const std::string& what) {
   const char* role = options.role == Role::kCentral ? " --role central"
                      : options.role == Role::kLocal ? " --role local"
                                                     : "";
   const bool listens = options.given.count("--listen") != 0;
   const std::string listen = listens ? " --listen " + options.listen : "";
   return Status(StatusCode::kInterrupted,
-                format("interrupted after batch %lld of %lld; go on with: ftrun --resume --run-dir "
-                       "%s%s%s",
-                       static_cast<long long>(batches), static_cast<long long>(of),
+                format("%s; go on with: ftrun --resume --run-dir %s%s%s", what.c_str(),
                        options.run_dir.c_str(), role, listen.c_str()));
 }
 
@@ -298,6 +297,7 @@ Status train_central(Options options) {
   const int threads = thread_count(options, local ? options.stages : 1);
   if (options.run_dir.empty()) options.run_dir = default_run_directory(job.model_path, run);
 
+  Interrupt interrupt(true);
   std::unique_ptr<Transport> transport;
   if (options.role != Role::kSolo) {
     FT_ASSIGN_OR_RETURN(transport, make_transport(&options, self));
@@ -354,7 +354,6 @@ Status train_central(Options options) {
   started.batches = job.training.batches();
   started.batches_per_epoch = job.training.batches_per_epoch();
   started.run_directory = options.run_dir;
-  Interrupt interrupt(true);
   FT_RETURN_IF_ERROR(directory->append_event(display.started(started, monotonic_now_us())));
 
   Reactor reactor(std::move(transport), self, interrupt.wake());
@@ -377,14 +376,20 @@ Status train_central(Options options) {
              started.central.c_str());
   }
   const Status ended = reactor.run();
-  if (reactor.core().complete() == nullptr) return ended;
+  if (reactor.core().complete() == nullptr) {
+    children.kill();
+    if (ended.code() != StatusCode::kInterrupted) return ended;
+    return interrupted_status(options, ended.message());
+  }
 
   FT_ASSIGN_OR_RETURN(FinishedInfo info, finish_run(options, job, *directory, reactor));
   info = with_run(std::move(info), reactor, display, began);
   info.interrupted = ended.code() == StatusCode::kInterrupted;
   FT_RETURN_IF_ERROR(directory->append_event(display.finished(info)));
-  return info.interrupted ? interrupted_status(options, info.batches, job.training.batches())
-                          : ended;
+  if (!info.interrupted) return ended;
+  return interrupted_status(
+      options, format("interrupted after batch %lld of %lld", static_cast<long long>(info.batches),
+                      static_cast<long long>(job.training.batches())));
 }
 
 Status train_stage(Options options) {
@@ -396,6 +401,7 @@ Status train_stage(Options options) {
     std::signal(SIGINT, SIG_IGN);
   }
   FT_RETURN_IF_ERROR(check_slowdowns(options));
+  Interrupt interrupt(!options.dies_with_parent);
   const PeerId self = random_u64() | 1;
   FT_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, make_transport(&options, self));
   const int threads = thread_count(options, 1);
@@ -408,7 +414,6 @@ Status train_stage(Options options) {
   }
   stage.hello.set_control_endpoint(transport->control_endpoint());
   stage.hello.set_bulk_endpoint(transport->bulk_endpoint());
-  Interrupt interrupt(!options.dies_with_parent);
   Reactor reactor(std::move(transport), self, interrupt.wake());
   reactor.add_stage(stage, compute, options.central);
   if (!options.dies_with_parent) {
@@ -421,7 +426,6 @@ Status train_stage(Options options) {
   reactor.serve(&service);
   const Status ended = reactor.run();
   if (!ended.ok() || g_signal == 0) return ended;
-  log_info("left the run: others have taken over what this stage held");
   // SIGTERM asks to leave, and that was done; an interrupt says so in the exit code.
   return g_signal == SIGINT ? Status(StatusCode::kInterrupted, "interrupted") : Status();
 }

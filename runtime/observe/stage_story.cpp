@@ -98,4 +98,8 @@ StageNews StageStory::ended(const StageView& view) const {
   return {text, to_line({{"event", "ended"}, {"batches", view.version + 1}})};
 }
 
+StageNews StageStory::left(const StageView& view) const {
+  return {"left the run: others have taken over what this stage held", ended(view).json};
+}
+
 }  // namespace ft

@@ -24,6 +24,8 @@ class StageStory {
   std::vector<StageNews> look(const StageView& view, TimeUs now);
   // The run has come to its end.
   StageNews ended(const StageView& view) const;
+  // As it wished, while the run goes on.
+  StageNews left(const StageView& view) const;
 
  private:
   void look_for_central(const StageView& view, TimeUs now, std::vector<StageNews>* news);

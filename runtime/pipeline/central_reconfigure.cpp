@@ -243,8 +243,10 @@ Result<std::vector<LayerRange>> Central::equal_ranges(size_t devices) const {
     if (ranges.size() <= devices) return ranges;
     // At the start that is a mistake; after a loss training goes on with the ranges that fit best.
     if (term_ == 1) {
-      return invalid_error("--partition fixed:%s makes %zu ranges, but there are %zu devices",
-                           options_.cuts.c_str(), ranges.size(), devices);
+      return invalid_error(
+          "--partition fixed:%s makes %zu ranges, more than there are devices (%zu): "
+          "name fewer cuts, or start more stages",
+          options_.cuts.c_str(), ranges.size(), devices);
     }
   }
   return plan_ranges(options_.layer_costs, std::vector<double>(devices, 1.0));

@@ -98,7 +98,8 @@ TEST_CASE("planner: the same request gives the same plan, permuted devices the s
   }
 }
 
-TEST_CASE("planner: beyond the exact size a plan keeps all limits and beats every single device") {
+TEST_CASE("planner: beyond the exact size a plan keeps all limits and beats every single device" *
+          doctest::test_suite("long")) {
   int feasible = 0;
   for (uint64_t seed = 0; seed < 120; ++seed) {
     CAPTURE(seed);

@@ -225,6 +225,27 @@ TEST_CASE("speed: a device whose CPU is shared from now on, or no longer, is as 
   CHECK(!speed.is_elastic());
 }
 
+TEST_CASE("speed: of two measurements that differ the one that says less counts, share and all") {
+  ft::Speed speed;
+  speed.measured({1});
+  CHECK(speed.measured_again(2, 0.5));
+  CHECK(!speed.measured_again(4, 0.25));  // it is getting worse
+  CHECK(speed.times() == doctest::Approx(2));
+  CHECK(speed.measured_again(4, 0.25));
+  CHECK(!speed.measured_again(4, 0.25));
+  CHECK(speed.times() == doctest::Approx(4));
+}
+
+TEST_CASE("speed: measurements with and without others on the CPU do not confirm each other") {
+  ft::Speed speed;
+  speed.measured({0.5});
+  add(&speed, 32, batch(3, 3, 1.5));
+  CHECK(speed.times() == doctest::Approx(3));
+  CHECK(speed.measured_again(2, 1));     // faster
+  CHECK(speed.measured_again(3, 0.38));  // slower
+  CHECK(speed.times() == doctest::Approx(3));
+}
+
 TEST_CASE("speed: what the pauses of an elastic device cost is known before it trains") {
   ft::Speed speed;
   speed.measured({0.5, 40'000});

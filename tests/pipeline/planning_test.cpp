@@ -343,7 +343,8 @@ TEST_CASE("planning: a cut follows what stages tell of their layers, if it can b
   }
 }
 
-TEST_CASE("planning: noise of constant devices cuts nothing after the first ten seconds") {
+TEST_CASE("planning: noise of constant devices cuts nothing after the first ten seconds" *
+          doctest::test_suite("long")) {
   for (const int layers : {kLayers, 10 * kLayers}) {
     for (const double noise : {0.02, 0.1, 0.2, 0.3}) {
       CAPTURE(layers);

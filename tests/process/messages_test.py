@@ -28,6 +28,39 @@ class Memory(ftrun.Case):
 
 
 class Interrupted(cluster.Case):
+    def test_at_its_first_message_it_ends_by_itself(self):
+        everywhere = ["--insecure", "--listen", "tcp://0.0.0.0:*", "--progress", "json"]  # warns first
+        for role in (["central", *everywhere, *RUN],
+                     ["stage", *everywhere, "--central", "tcp://127.0.0.1:31999"]):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                with self.subTest(role=role, number=number), self.cluster(*RUN) as run:
+                    started = run.start("--role", *role)
+                    started.until_message()
+                    started.send(number)
+                    self.check_end(started, 130)
+                    self.assertIn("interrupted", started.message())
+
+    def test_with_processes_of_its_own(self):
+        with self.cluster(*RUN) as run:
+            local = run.start(*RUN, "--role", "local", "--stages", 3, "--progress", "json")
+            local.until("started")
+            local.send(signal.SIGINT)
+            self.check_end(local, 130)
+
+    def test_before_training_it_says_how_to_go_on(self):
+        with self.cluster(*RUN, "--batches", 20) as run:
+            central = run.start_central("--workers", 1)
+            central.until("started")
+            central.send(signal.SIGTERM)
+            self.check_end(central, 130)
+            self.assertIn(f"interrupted before training began; go on with: ftrun --resume "
+                          f"--run-dir {run.run_dir} --role central", central.message())
+            run.start_stage("a")
+            central = run.start("--resume", "--run-dir", run.run_dir, "--role", "central",
+                                "--listen", run.endpoint, "--progress", "json")
+            self.check_end(central)
+            self.assertEqual(central.finished()["batches"], 20)
+
     def test_says_so_and_how_to_go_on(self):
         with self.cluster(*RUN, "--batches", 100000) as run:
             solo = run.start(*run.words, "--run-dir", run.run_dir, "--progress", "json")
@@ -85,9 +118,7 @@ class Stage(cluster.Case):
     def test_one_that_never_joined_holds_nothing(self):
         with self.cluster(*RUN) as run:
             stage = run.start_stage("lost")
-            deadline = time.monotonic() + ftrun.TIMEOUT_S
-            while not stage.messages and time.monotonic() < deadline:
-                time.sleep(0.01)
+            stage.until_message()
             stage.send(signal.SIGTERM)
             self.check_end(stage, 130)
             self.assertNotIn("taken over", stage.message())

@@ -75,6 +75,15 @@ class Process:
                     raise Timeout(f"no {name} from {' '.join(self.words)}")
                 self.news.wait(min(left, threading.TIMEOUT_MAX))
 
+    def until_message(self):
+        """What it says first on standard error."""
+        deadline = time.monotonic() + ftrun.TIMEOUT_S
+        while not self.messages:
+            if not self.open or time.monotonic() > deadline:
+                raise Timeout(f"no message from {' '.join(self.words)}")
+            time.sleep(0.001)
+        return self.messages[0]
+
     def until_batch(self, batch, since=0):
         return self.until("batch", lambda event: event["batch"] >= batch, since)
 
