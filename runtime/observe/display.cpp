@@ -156,8 +156,8 @@ std::string Display::finished(const FinishedInfo& info) {
     std::string line = info.interrupted ? format("interrupted: %lld of %lld batches", batches,
                                                  static_cast<long long>(info_.batches))
                                         : format("done: %lld batches", batches);
-    line += format(" in %.1f s, %.0f images/s, loss %.4f", info.seconds, info.images_per_second,
-                   info.loss);
+    line += format(" in %.1f s, %.0f images/s", info.seconds, info.images_per_second);
+    if (info.batches > 0) line += format(", loss %.4f", info.loss);
     if (info.evaluated && !std::isnan(info.accuracy))
       line += format(", test accuracy %.2f %%", 100 * info.accuracy);
     print_line(line);

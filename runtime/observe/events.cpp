@@ -152,7 +152,7 @@ std::string event_json(const FinishedInfo& info) {
   Json json = {{"event", "finished"},
                {"batches", info.batches},
                {"images_per_second", info.images_per_second},
-               {"loss", info.loss},
+               {"loss", nullptr},
                {"accuracy", nullptr},
                {"weights_sha256", info.weights_sha256},
                {"exact", info.exact},
@@ -165,6 +165,7 @@ std::string event_json(const FinishedInfo& info) {
                  {"control", info.bytes.control},
                  {"replicas", info.bytes.replicas},
                  {"model", info.bytes.model}}}};
+  if (info.batches > 0) json["loss"] = info.loss;
   if (info.evaluated) json["accuracy"] = info.accuracy;
   if (!info.exported.empty()) json["exported"] = info.exported;
   if (info.interrupted) json["interrupted"] = true;

@@ -50,6 +50,14 @@ TEST_CASE("events: without a test split the accuracy is null") {
   CHECK(json::parse(ft::event_json(info))["accuracy"] == 0.9);
 }
 
+TEST_CASE("events: a run without a batch has no loss") {
+  ft::FinishedInfo info;
+  CHECK(json::parse(ft::event_json(info))["loss"].is_null());
+  info.batches = 1;
+  info.loss = 0.5;
+  CHECK(json::parse(ft::event_json(info))["loss"] == 0.5);
+}
+
 TEST_CASE("events: a loss that is not a number is null, as is the accuracy without classes") {
   ft::BatchReport batch;
   batch.loss = std::numeric_limits<double>::quiet_NaN();
