@@ -126,7 +126,7 @@ class Trial:
                 time.sleep(self.soon_s)
             elif self.second == "lost":
                 self.lost(run, 0)
-            else:
+            elif self.lost(run, 0) is not None and self.had_layers(run):
                 central.reconfigured("failure")
             self.strike(run, 1)
         self.lost(run, 0)
