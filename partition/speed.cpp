@@ -42,11 +42,13 @@ double relative_deviation(const std::vector<double>& values) {
   return mean > 0 ? std::sqrt(squares / static_cast<double>(values.size())) / mean : 0;
 }
 
+bool is_shared(double share) { return share > 0 && share < kElasticShare; }
+
 }  // namespace
 
 void Speed::measured(const CpuMeasure& cpu) {
   share_ = cpu.share > 0 ? std::max(cpu.share, kShareMin) : 1;
-  elastic_ = cpu.share > 0 && cpu.share < kElasticShare;
+  elastic_ = is_shared(cpu.share);
   pause_us_ = cpu.pause_us;
   byte_us_ = cpu.byte_us / share_;
   scatter_ = 0;
@@ -56,16 +58,19 @@ void Speed::measured(const CpuMeasure& cpu) {
   forget();
 }
 
+double Speed::level_of(const Probe& probe) const {
+  return share_ / std::max(probe.share, kShareMin);
+}
+
 bool Speed::measured_again(double times, double share, double pause_us) {
   Probe probe{std::max(times, kTimesMin), share};
-  const bool shared = probe.is_shared();
-  const double level = share_ / std::max(share, kShareMin);
+  const bool shared = is_shared(share);
   // How fast it calculates an elastic device's batches tell: in CPU time, and better. A probe that
   // had the CPU to itself tells all.
-  if (elastic_ && shared) probe.times = level;
+  if (elastic_ && shared) probe.times = level_of(probe);
   const double believed = elastic_ && shared ? level_ : times_;
   const double off = std::log(probe.times / believed);
-  const bool comparable = is_doubted() && shared == doubted_.is_shared();
+  const bool comparable = is_doubted() && shared == is_shared(doubted_.share);
   const double off_before = comparable ? std::log(doubted_.times / believed) : 0;
   const bool far = std::abs(off) > std::log(kFarOff);
   if (far && off * off_before <= 0) {
@@ -83,7 +88,7 @@ bool Speed::measured_again(double times, double share, double pause_us) {
     level_ = elastic_ ? level_ * nearer : believed * nearer;
   } else {
     // What is not its share is how fast it calculates.
-    level_ = shared && !elastic_ ? share_ / std::max(probe.share, kShareMin) : probe.times;
+    level_ = shared && !elastic_ ? level_of(probe) : probe.times;
     if (shared != elastic_) cpu_ = probe.times / level_;
     elastic_ = shared;
     scatter_ = 0;

@@ -104,8 +104,9 @@ class Speed {
   struct Probe {
     double times = 0;  // 0: none
     double share = 1;
-    bool is_shared() const { return share > 0 && share < kElasticShare; }
   };
+  // By its share: how many times longer CPU time takes than at first.
+  double level_of(const Probe& probe) const;
   // In multiples of what was measured first, CPU time over the share of then.
   struct Sample {
     double wall = 1;

@@ -22,7 +22,7 @@ class Children {
   Status start_stage(const Options& options, const std::string& central, int index, int threads,
                      const Slowdown& slowdown);
 
-  // There is nothing that they would have to end.
+  // At once: they have nothing to finish, and nothing to say.
   void kill();
 
   // Errors: kFailed when one of them has ended.

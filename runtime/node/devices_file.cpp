@@ -168,8 +168,9 @@ Result<DevicesFile> Reader::read(const toml::table& table) {
     return error("", format("has no [[%s]], but another %s: write two brackets", what, what));
   }
   const toml::array* devices = table["device"].as_array();
-  if (devices == nullptr || devices->empty())
+  if (devices == nullptr || devices->empty()) {
     return error("", "has no [[device]]; write one for each");
+  }
   if (devices->size() > kDevicesFileMax) return error("", "more than 64 devices: leave some out");
   for (const toml::node& node : *devices) {
     if (!node.is_table()) return error("", "write [[device]] with two brackets");

@@ -377,8 +377,8 @@ Status train_central(Options options) {
   }
   const Status ended = reactor.run();
   if (reactor.core().complete() == nullptr) {
-    children.kill();
     if (ended.code() != StatusCode::kInterrupted) return ended;
+    children.kill();
     return interrupted_status(options, ended.message());
   }
 

@@ -185,6 +185,10 @@ TEST_CASE("control: fields out of bounds are refused by name") {
   }
   CHECK(refuses(progress, "Progress.layer_us"));
 
+  net::Control measured = stamped();
+  measured.mutable_measured()->set_times(2 * kTimesMax);
+  CHECK(refuses(measured, "Measured.times"));
+
   net::Control ack = stamped();
   ack.mutable_ack()->set_channel(2);
   CHECK(refuses(ack, "Ack.channel"));

@@ -61,6 +61,7 @@ TEST_CASE("options: what is refused names option and cause") {
       {{"m.onnx", "--data", "d", "--slowdown", "0.5"}, "--slowdown"},
       {{"m.onnx", "--data", "d", "--optimizer", "lion"}, "lion"},
       {{"m.onnx", "--data", "d", "--memory", "-5MB"}, "--memory"},
+      {{"m.onnx", "--data", "d", "--memory", ""}, "--memory"},
       {{"frobnicate"}, "frobnicate: no such command"},
       {{"eval", "m.onnx"}, "--data"},
       {{"export", "run"}, "--output"},

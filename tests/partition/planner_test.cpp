@@ -199,15 +199,12 @@ TEST_CASE("planner: what does not fit is refused with the numbers") {
   CHECK(planned(request) ==
         "the model fits no choice of devices: it needs 200.0 MiB in total at least; memory for "
         "layers, beside the program and the model file: central 150.0 MiB, pi4-a 120.0 MiB. Add a "
-        "device or memory, or take a smaller "
-        "batch or more micro-batches.");
+        "device or memory, or take a smaller batch or more micro-batches.");
   request.layers[1].stash_bytes = 180 << 20;
   request.unreachable = {{0, 1}};
   CHECK(planned(request) ==
         "the model fits no choice of devices: it needs 280.0 MiB in total at least, 180.0 MiB of "
         "it for layer 1 alone; memory for layers, beside the program and the model file: central "
-        "150.0 MiB, pi4-a 120.0 MiB; central and "
-        "pi4-a cannot reach each other. Add a device, a connection or memory, or take a smaller "
-        "batch or more "
-        "micro-batches.");
+        "150.0 MiB, pi4-a 120.0 MiB; central and pi4-a cannot reach each other. Add a device, a "
+        "connection or memory, or take a smaller batch or more micro-batches.");
 }

@@ -29,7 +29,8 @@ class Memory(ftrun.Case):
 
 class Interrupted(cluster.Case):
     def test_at_its_first_message_it_ends_by_itself(self):
-        everywhere = ["--insecure", "--listen", "tcp://0.0.0.0:*", "--progress", "json"]  # warns first
+        # A warning comes before all else.
+        everywhere = ["--insecure", "--listen", "tcp://0.0.0.0:*", "--progress", "json"]
         for role in (["central", *everywhere, *RUN],
                      ["stage", *everywhere, "--central", "tcp://127.0.0.1:31999"]):
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -114,6 +115,16 @@ class Stage(cluster.Case):
             for words in ("looking for central", "joined as pi4", "serving layers",
                           "run finished: 60 batches"):
                 self.assertIn(words, stage.message())
+
+    def test_one_that_leaves_says_so(self):
+        with self.cluster(*RUN, "--batches", 2000) as run:
+            run.start_central("--workers", 1)
+            stage = run.start_stage("pi4", "--progress", "json")
+            run.central.until_batch(20)
+            stage.send(signal.SIGTERM)
+            self.check_end(stage)
+            self.assertGreater(stage.all("ended")[0]["batches"], 20)
+            self.assertIn("left the run", stage.message())
 
     def test_one_that_never_joined_holds_nothing(self):
         with self.cluster(*RUN) as run:

@@ -46,7 +46,9 @@ class Process:
 
     def read_messages(self):
         for line in self.popen.stderr:
-            self.messages.append(line.rstrip())
+            with self.news:
+                self.messages.append(line.rstrip())
+                self.news.notify_all()
 
     @property
     def pid(self):
@@ -76,13 +78,10 @@ class Process:
                 self.news.wait(min(left, threading.TIMEOUT_MAX))
 
     def until_message(self):
-        """What it says first on standard error."""
-        deadline = time.monotonic() + ftrun.TIMEOUT_S
-        while not self.messages:
-            if not self.open or time.monotonic() > deadline:
+        """Until it has said something on standard error."""
+        with self.news:
+            if not self.news.wait_for(lambda: self.messages, ftrun.TIMEOUT_S):
                 raise Timeout(f"no message from {' '.join(self.words)}")
-            time.sleep(0.001)
-        return self.messages[0]
 
     def until_batch(self, batch, since=0):
         return self.until("batch", lambda event: event["batch"] >= batch, since)
