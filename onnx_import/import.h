@@ -17,8 +17,18 @@
 
 namespace ft {
 
+// What a person decided about initializers, by name ("*" and "?" match as in a shell).
+struct RoleChoices {
+  std::vector<std::string> freeze;  // does not train
+  std::vector<std::string> train;   // trains, whatever the rules say
+  std::vector<std::string> tie;     // "A=B": one tensor
+  std::vector<std::string> untie;   // each reader has its own
+};
+
 struct ImportOptions {
-  int64_t batch = 1;  // rows to bind the batch dimension to
+  int64_t batch = 1;          // rows to bind the batch dimension to
+  bool cross_entropy = true;  // the loss wants logits: a Softmax at the end is left to it
+  RoleChoices roles = {};
 };
 
 // A node that cannot be trained, and why.

@@ -71,6 +71,8 @@ struct Model {
   ValueId output = kNoValue;
   int64_t batch = 0;
   Shape sample_shape;  // of one sample in logical order, e.g. {3, 32, 32}
+  // What was decided for the user, a sentence each, with the option that decides otherwise.
+  std::vector<std::string> notes;
 
   int layer_count() const { return static_cast<int>(layers.size()); }
   const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }

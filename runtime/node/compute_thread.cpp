@@ -44,10 +44,19 @@ int64_t label_row_bytes(const net::Training& training, const Model& model) {
   return model.value(model.output).type.bytes() / model.batch;
 }
 
-Result<Model> import_for(const net::Training& training, const Buffer& model_file) {
+ImportOptions import_options(const net::Training& training) {
   ImportOptions options;
   options.batch = training.batch_size() / micro_count(training);
-  return import_model(model_file.bytes(), options);
+  options.cross_entropy = training.loss() == net::kCrossEntropy;
+  options.roles.freeze.assign(training.freeze().begin(), training.freeze().end());
+  options.roles.train.assign(training.train().begin(), training.train().end());
+  options.roles.tie.assign(training.tie().begin(), training.tie().end());
+  options.roles.untie.assign(training.untie().begin(), training.untie().end());
+  return options;
+}
+
+Result<Model> import_for(const net::Training& training, const Buffer& model_file) {
+  return import_model(model_file.bytes(), import_options(training));
 }
 
 ComputeThread::ComputeThread(const ComputeOptions& options, Mailbox<TaskResult>* results)

@@ -6,6 +6,7 @@
 #include <memory>
 #include <thread>
 
+#include "onnx_import/import.h"
 #include "runtime/exec/range_trainer.h"
 #include "runtime/node/mailbox.h"
 #include "runtime/node/slowdown.h"
@@ -64,7 +65,9 @@ TrainerOptions trainer_options(const net::Training& training);
 // Bytes of one row's label: an int64 class, or the float32 targets.
 int64_t label_row_bytes(const net::Training& training, const Model& model);
 
-// The model bound to the rows of one micro-batch. Errors: kInvalid.
+// How the model is read for that training: bound to the rows of one micro-batch.
+ImportOptions import_options(const net::Training& training);
+// Errors: kInvalid.
 Result<Model> import_for(const net::Training& training, const Buffer& model_file);
 
 }  // namespace ft

@@ -33,8 +33,11 @@ Status write_npy(const std::string& path, const std::vector<float>& values, int6
 
 Status evaluate(const Options& options) {
   FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(options.model));
+  ImportOptions import_options;
+  import_options.batch = options.batch_size;
+  import_options.cross_entropy = options.loss == LossKind::kCrossEntropy;
   FT_ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model,
-                      import_file(options.model, *file, options.batch_size));
+                      import_file(options.model, *file, import_options));
   FT_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                       open_dataset(options.data, options.seed));
   const bool cross_entropy = options.loss == LossKind::kCrossEntropy;

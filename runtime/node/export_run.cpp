@@ -17,10 +17,12 @@ Status export_run(const Options& options) {
   FT_RETURN_IF_ERROR(check_output("-o", options.output));
   FT_ASSIGN_OR_RETURN(const std::unique_ptr<RunDirectory> directory,
                       RunDirectory::open(options.run));
-  FT_ASSIGN_OR_RETURN(const OptimizerOptions optimizer, load_optimizer(*directory));
+  FT_ASSIGN_OR_RETURN(const net::Training training, load_training(*directory));
+  const OptimizerOptions optimizer = trainer_options(training).optimizer;
   const std::string model_path = directory->file("model.onnx");
   FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(model_path));
-  FT_ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model, import_file(model_path, *file, 1));
+  FT_ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model,
+                      import_file(model_path, *file, import_options(training)));
   const std::string path = directory->file("checkpoint.ftc");
   FT_ASSIGN_OR_RETURN(const Checkpoint checkpoint, read_checkpoint(path));
   if (checkpoint.model != sha256(file->bytes()) ||

@@ -354,6 +354,8 @@ Status train_central(Options options) {
   started.batches = job.training.batches();
   started.batches_per_epoch = job.training.batches_per_epoch();
   started.run_directory = options.run_dir;
+  started.notes = job.model->notes;
+  started.notes.insert(started.notes.end(), job.notes.begin(), job.notes.end());
   FT_RETURN_IF_ERROR(directory->append_event(display.started(started, monotonic_now_us())));
 
   Reactor reactor(std::move(transport), self, interrupt.wake());

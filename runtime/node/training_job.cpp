@@ -1,6 +1,5 @@
 #include "runtime/node/training_job.h"
 
-#include "onnx_import/import.h"
 #include "runtime/base/file.h"
 #include "runtime/node/compute_thread.h"
 #include "runtime/node/run_file.h"
@@ -37,8 +36,8 @@ Status finish_training(TrainingJob* job, int64_t epochs, int64_t batches) {
 Status open_parts(TrainingJob* job) {
   net::Training& training = job->training;
   job->model_sha = sha256(job->model_file->bytes());
-  FT_ASSIGN_OR_RETURN(job->model, import_file(job->model_path, *job->model_file,
-                                              training.batch_size() / micro_count(training)));
+  FT_ASSIGN_OR_RETURN(job->model,
+                      import_file(job->model_path, *job->model_file, import_options(training)));
   FT_ASSIGN_OR_RETURN(job->dataset, open_dataset(job->data_spec, training.seed()));
   return check_data(*job->model, *job->dataset, training.loss() == net::kCrossEntropy,
                     job->data_spec);
@@ -52,9 +51,7 @@ BatchShape TrainingJob::batch_shape() const {
 }
 
 Result<std::shared_ptr<const Model>> import_file(const std::string& path, const Buffer& file,
-                                                 int64_t rows) {
-  ImportOptions options;
-  options.batch = rows;
+                                                 const ImportOptions& options) {
   Result<Model> model = import_model(file.bytes(), options);
   if (!model.ok()) {
     return invalid_error("%s: %s", path.c_str(), model.status().message().c_str());
@@ -162,11 +159,11 @@ Result<TrainingJob> load_job(const RunDirectory& directory) {
   return job;
 }
 
-Result<OptimizerOptions> load_optimizer(const RunDirectory& directory) {
+Result<net::Training> load_training(const RunDirectory& directory) {
   TrainingJob job;
   int64_t batches = 0;
   FT_RETURN_IF_ERROR(parse_run(directory, &job, &batches));
-  return trainer_options(job.training).optimizer;
+  return job.training;
 }
 
 std::vector<double> estimate_layer_costs(const Model& model) {

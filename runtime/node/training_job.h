@@ -7,7 +7,7 @@
 #include <string>
 
 #include "net/message.pb.h"
-#include "onnx_import/model.h"
+#include "onnx_import/import.h"
 #include "runtime/base/digest.h"
 #include "runtime/data/dataset.h"
 #include "runtime/node/data_thread.h"
@@ -26,7 +26,8 @@ struct TrainingJob {
   std::shared_ptr<const Model> model;  // bound to the rows of a micro-batch
   std::unique_ptr<Dataset> dataset;
   net::Training training;
-  bool replicate_auto = false;  // training.replicate_every is a start value
+  std::vector<std::string> notes;  // what was decided for the user about data and training
+  bool replicate_auto = false;     // training.replicate_every is a start value
   // How it was begun; who goes on with it does the same unless told otherwise.
   int workers = -1;  // stages to wait for; -1: it was begun alone
   std::string partition = "dynamic";
@@ -41,8 +42,8 @@ Result<TrainingJob> make_job(const Options& options);
 
 // The run that the directory holds. Errors: kInvalid.
 Result<TrainingJob> load_job(const RunDirectory& directory);
-// The optimizer of that run, without opening its data.
-Result<OptimizerOptions> load_optimizer(const RunDirectory& directory);
+// What that run trains with, without opening its data.
+Result<net::Training> load_training(const RunDirectory& directory);
 
 // The model and the data fit together: shapes, classes. Errors: kInvalid.
 Status check_data(const Model& model, const Dataset& dataset, bool cross_entropy,
@@ -52,8 +53,8 @@ Status check_data(const Model& model, const Dataset& dataset, bool cross_entropy
 // measured: arithmetic plus memory traffic. Only proportions matter.
 std::vector<double> estimate_layer_costs(const Model& model);
 
-// The model's file, bound to `rows` rows. Errors: kInvalid, with the path in front.
+// The model's file. Errors: kInvalid, with the path in front.
 Result<std::shared_ptr<const Model>> import_file(const std::string& path, const Buffer& file,
-                                                 int64_t rows);
+                                                 const ImportOptions& options);
 
 }  // namespace ft

@@ -63,6 +63,7 @@ std::string Display::started(const StartedInfo& info, TimeUs now) {
                       parts ? format(", %d micro-batches", info.micro_batches).c_str() : "",
                       static_cast<long long>(info.batch_size), static_cast<long long>(info.batches),
                       static_cast<long long>(info.batches_per_epoch), info.run_directory.c_str()));
+    for (const std::string& note : info.notes) print_line(note);
   }
   return json;
 }

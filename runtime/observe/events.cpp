@@ -145,6 +145,7 @@ std::string event_json(const StartedInfo& info) {
                {"batches_per_epoch", info.batches_per_epoch},
                {"run_dir", info.run_directory}};
   if (!info.central.empty()) json["central"] = info.central;
+  json["notes"] = info.notes;
   return to_line(json);
 }
 

@@ -19,7 +19,8 @@ struct StartedInfo {
   int64_t batches = 0;
   int64_t batches_per_epoch = 0;
   std::string run_directory;
-  std::string central;  // endpoint; empty for solo
+  std::string central;             // endpoint; empty for solo
+  std::vector<std::string> notes;  // what was decided for the user, a sentence each
 };
 
 struct BytesSent {
