@@ -237,6 +237,7 @@ Result<KernelPlan> make_batch_normalization(const OpRequest& request) {
   plan.saved_inputs = 0b011;
   plan.stash_bytes = options.saves ? 2 * options.channels * 4 : 0;
   plan.recomputes = !options.is_channel_last;
+  plan.recompute_inputs = 0b111;  // the running statistics have moved since
   if (options.is_channel_last) {
     plan.forward_workspace_bytes = 2 * x.bytes();
     plan.backward_workspace_bytes = 3 * x.bytes();

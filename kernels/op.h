@@ -120,6 +120,7 @@ struct KernelPlan {
   // One cheap pass makes output 0 again from the inputs: where those are kept, the output need not
   // be. The one output is all that forward writes, or the kernel has a recompute of its own.
   bool recomputes = false;
+  uint32_t recompute_inputs = ~0U;  // inputs that this pass reads; null for the others
   // The gradient of input 0 and those of the others have nothing in common: two calls of backward,
   // each with the others null, cost no more than one.
   bool splits_backward = false;

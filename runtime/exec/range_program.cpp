@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/base/log.h"
+#include "runtime/exec/program_verifier.h"
 #include "runtime/exec/storage_plan.h"
 
 namespace ft {
@@ -52,6 +54,11 @@ Result<std::unique_ptr<const RangeProgram>> compile_range(const Model& model, La
     program->steps_by_layer = possible.steps_by_layer;
   }
   storage.place_work();
+  BackwardOptions compiled = options;
+  compiled.steps_by_layer = program->steps_by_layer;
+  const Status proven = verify_program(model, layouts, *program, compiled);
+  if (!proven.ok()) log_error("bug: the plan is wrong: %s", proven.message().c_str());
+  FT_CHECK(proven.ok());
   return std::unique_ptr<const RangeProgram>(std::move(program));
 }
 

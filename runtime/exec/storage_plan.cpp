@@ -1,6 +1,7 @@
 #include "runtime/exec/storage_plan.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "runtime/base/buffer.h"
 
@@ -29,6 +30,7 @@ StoragePlan::StoragePlan(const Model& model, const std::vector<LayerLayout>& lay
   group_.assign(model.values.size(), -1);
   last_consumer_.assign(model.values.size(), -1);
   value_saved_.assign(model.values.size(), false);
+  writes_.assign(model.values.size(), 0);
 }
 
 Status StoragePlan::make_kernels() {
@@ -168,6 +170,7 @@ void StoragePlan::group_node(int local) {
     }
     Group& target = group(id);
     if (!plan(local).is_view) target.writers.push_back(local);
+    writes_[static_cast<size_t>(id)] = target.writers.size();
     target.last_use = std::max({target.last_use, local, last_consumer_[static_cast<size_t>(id)]});
     target.saved = target.saved || value_saved_[static_cast<size_t>(id)];
     target.crosses = target.crosses || is_output(id);
@@ -175,13 +178,16 @@ void StoragePlan::group_node(int local) {
 }
 
 // All that wrote it can do so again, from what is there in backward anyway: messages, states, and
-// values that are kept.
+// values that are kept. A value that a later result has taken the place of is not there, wherever
+// it stood.
 bool StoragePlan::may_recompute(int32_t index) const {
   for (const int local : groups_[static_cast<size_t>(index)].writers) {
     if (!plan(local).recomputes) return false;
     for (const ValueId id : node(local).inputs) {
       if (id == kNoValue || group_of(id) == index) continue;
       const Group& source = group(id);
+      if (writes_[static_cast<size_t>(id)] != source.writers.size()) return false;
+      FT_CHECK(source.region != Region::kNone || source.bytes == 0);  // see place_groups()
       if (source.region == Region::kWork && !source.kept) return false;
     }
   }
@@ -195,9 +201,11 @@ std::vector<ForwardStep> StoragePlan::recompute(ValueId id, const Location& targ
     ForwardStep again;
     again.kernel = kernel_plan.kernel.get();
     again.node = local;
-    for (const ValueId input : node(local).inputs) {
-      const bool same = input != kNoValue && group_of(input) == group_of(id);
-      again.inputs.push_back(same ? target : location(input));
+    for (size_t i = 0; i < node(local).inputs.size(); ++i) {
+      const ValueId input = node(local).inputs[i];
+      const bool is_read = input != kNoValue && (kernel_plan.recompute_inputs >> i & 1U) != 0;
+      const bool same = is_read && group_of(input) == group_of(id);
+      again.inputs.push_back(same ? target : is_read ? location(input) : Location{});
       extend_work(again.inputs.back(), step);
     }
     again.outputs = {target};
@@ -209,9 +217,17 @@ std::vector<ForwardStep> StoragePlan::recompute(ValueId id, const Location& targ
 }
 
 // Groups that are not somewhere already: crossing ones get a Buffer, saved ones the stash, the rest
-// work. In order of writing, so that what a group is made of is placed before it.
+// work. In the order of their last writers, so that what a group can be made again of is placed
+// before it.
 void StoragePlan::place_groups() {
-  for (size_t i = 0; i < groups_.size(); ++i) {
+  std::vector<size_t> order(groups_.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  const auto last_writer = [&](size_t i) {
+    return groups_[i].writers.empty() ? -1 : groups_[i].writers.back();
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return last_writer(a) < last_writer(b); });
+  for (const size_t i : order) {
     Group& target = groups_[i];
     if (target.region != Region::kNone) continue;
     int32_t output = -1;

@@ -90,6 +90,7 @@ class StoragePlan {
   std::vector<int32_t> group_;          // by ValueId, -1: not in this range
   std::vector<int32_t> last_consumer_;  // by ValueId: local step, -1 none here
   std::vector<bool> value_saved_;       // by ValueId
+  std::vector<size_t> writes_;  // by ValueId: kernels that have written its group, its own included
   std::vector<Group> groups_;
   std::vector<int> group_first_;   // local step that first writes the group
   std::vector<Location> stashes_;  // by local node
