@@ -3,9 +3,9 @@
 #include "onnx_import/forms.h"
 #include "onnx_import/initializers.h"
 #include "onnx_import/layers.h"
-#include "onnx_import/lower.h"
 #include "onnx_import/onnx_file.h"
 #include "onnx_import/order.h"
+#include "onnx_import/row_proof.h"
 
 namespace ft {
 namespace {
@@ -31,7 +31,7 @@ Result<Model> import_model(std::span<const std::byte> file, const ImportOptions&
   split_initializers(&graph);
   normalise_forms(&graph);
   FT_RETURN_IF_ERROR(sort_nodes(&graph));
-  Result<Model> model = lower_graph(graph, options, &found);
+  Result<Model> model = lower_proven(graph, options, &found);
   if (!found.empty()) return join_problems(found, graph.opset);
   if (model.ok()) make_layers(&*model);
   return model;

@@ -32,12 +32,12 @@ Result<ValueId> bind_input(const OnnxGraph& graph, int64_t batch, ModelBuilder* 
   value.kind = ValueKind::kInput;
   value.type = {DType::kFloat32, Shape(dims)};
   const ValueId id = builder->add_value(value);
+  builder->model().input = id;
   Binding& binding = builder->bind(input.name);
   binding.kind = Binding::Kind::kValue;
   binding.value_kind = ValueKind::kInput;
   binding.type = value.type;
   binding.logical = id;
-  binding.is_batch_first = true;
   return id;
 }
 
