@@ -207,12 +207,13 @@ Result<NormOptions> parse_options(const OpRequest& request) {
   options.is_channel_last = x.rank() == 2;
   options.channels = x.dim(options.is_channel_last ? 1 : 0);
   options.row = options.is_channel_last ? x.dim(0) : x.product(1, x.rank());
-  if (options.row < 1) return invalid_error("input %s is empty", to_string(x).c_str());
+  if (options.row < 1) return invalid_error("input %s is empty", map_text(x).c_str());
   for (const OpInput& input : request.inputs.subspan(1)) {
     if (!(input.type.shape == Shape{options.channels})) {
-      return invalid_error("statistics or parameters %s do not fit %lld channels",
-                           to_string(input.type.shape).c_str(),
-                           static_cast<long long>(options.channels));
+      return invalid_error(
+          "parameters or statistics of shape %s do not fit the %lld channels of %s",
+          to_string(input.type.shape).c_str(), static_cast<long long>(options.channels),
+          map_text(x).c_str());
     }
   }
   FT_ASSIGN_OR_RETURN(options.epsilon, request.attributes->get_float("epsilon", 1e-5F));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/request.h"
+
 namespace ft {
 namespace {
 
@@ -103,8 +105,9 @@ Result<Window> parse_window(const Attributes& attributes, const Shape& input,
                             std::span<const int64_t> kernel) {
   const size_t spatial = kernel.size();
   if (spatial < 1 || spatial > 2 || input.rank() != static_cast<int>(spatial) + 2) {
-    return invalid_error("input %s with a kernel of %zu dimensions; 1-D and 2-D windows exist here",
-                         to_string(input).c_str(), spatial);
+    return invalid_error(
+        "input %s with a kernel of %zu dimensions; windows of 1 and 2 dimensions are supported",
+        map_text(input).c_str(), spatial);
   }
   for (const int64_t extent : kernel) {
     if (extent < 1 || extent > kWindowParameterMax) {

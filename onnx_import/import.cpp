@@ -1,5 +1,6 @@
 #include "onnx_import/import.h"
 
+#include "onnx_import/batch_norms.h"
 #include "onnx_import/forms.h"
 #include "onnx_import/initializers.h"
 #include "onnx_import/layers.h"
@@ -32,6 +33,7 @@ Result<Model> import_model(std::span<const std::byte> file, const ImportOptions&
   normalise_forms(&graph);
   FT_RETURN_IF_ERROR(sort_nodes(&graph));
   Result<Model> model = lower_proven(graph, options, &found);
+  if (model.ok()) check_batch_norms(graph, options, &*model, &found);
   if (!found.empty()) return join_problems(found, graph.opset);
   if (model.ok()) make_layers(&*model);
   return model;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "onnx_import/advice.h"
 #include "onnx_import/builder.h"
 #include "onnx_import/fold.h"
 #include "onnx_import/sources.h"
@@ -87,19 +88,15 @@ class Lowering {
 };
 
 bool Lowering::is_supported(const OnnxNode& node, const Op* op) {
-  if (!node.unsupported.empty()) {
+  if (!node.domain.empty() || (op == nullptr && node.unsupported.empty())) {
+    note(node, advice_for(node));
+  } else if (!node.unsupported.empty()) {
     note(node, node.unsupported);
-  } else if (!node.domain.empty()) {
-    note(node, "domain '" + node.domain + "' is not supported; export with ONNX's own ops");
-  } else if (op == nullptr) {
-    note(node,
-         "not supported; rewrite this part of the model with supported ops "
-         "(kernels/op_table.cpp lists them)");
   } else if (node.opset < op->opset_min || node.opset > op->opset_max) {
     note(node, format("supported in opsets %d to %d only; export with opset_version=%d",
                       op->opset_min, op->opset_max, op->opset_max));
   } else if (node.inputs.size() > 32 && op->layout != LayoutRule::kAxis) {
-    note(node, "too many inputs");
+    note(node, "has more than 32 inputs; split it into several nodes");
   } else {
     bool needs_gradient = false;
     for (const std::string& name : node.inputs) {
@@ -140,10 +137,18 @@ Result<bool> Lowering::fold(const OnnxNode& node) {
     inputs.push_back(&binding.constant);
   }
   if (inputs.empty() || node.outputs.size() != 1 || node.outputs[0].empty()) return false;
-  FT_ASSIGN_OR_RETURN(const std::optional<Constant> constant, fold_node({&node, inputs}));
+  const Result<std::optional<Constant>> folded = fold_node({&node, inputs});
+  if (!folded.ok()) {
+    return invalid_error(
+        "is computed from constants and shapes alone, and that fails (%s): the file is damaged, or "
+        "shapes are written into it that its samples do not have",
+        folded.status().message().c_str());
+  }
+  const std::optional<Constant>& constant = *folded;
   if (!constant) return false;
   folded_elements_ += constant->element_count();
-  if (folded_elements_ > kFoldTotalMax) return invalid_error("too many constants to fold");
+  if (folded_elements_ > kFoldTotalMax)
+    return invalid_error("the constants up to here are too large to be computed at import");
   Binding& binding = builder_.bind(node.outputs[0]);
   binding.kind = Binding::Kind::kConstant;
   binding.constant = *constant;
