@@ -23,6 +23,8 @@ constexpr Op kOps[] = {
      make_hard_sigmoid},
     {"HardSwish", 14, 17, LayoutRule::kElementwise, RowRule::kElementwise, true, make_hard_swish},
     {"Identity", 13, 17, LayoutRule::kElementwise, RowRule::kElementwise, true, make_identity},
+    {"InstanceNormalization", 13, 17, LayoutRule::kFeatureMap, RowRule::kInstanceNorm, true,
+     make_instance_normalization},
     {"LeakyRelu", 13, 17, LayoutRule::kElementwise, RowRule::kElementwise, true, make_leaky_relu},
     {"LogSoftmax", 13, 17, LayoutRule::kAxis, RowRule::kAxis, true, make_log_softmax},
     {"MatMul", 13, 17, LayoutRule::kRowMajor, RowRule::kMatMul, true, make_mat_mul},

@@ -340,8 +340,10 @@ void apply_node_edit(const OnnxNodeEdit& edit, onnx::NodeProto* node) {
     node->mutable_output()->DeleteSubrange(edit.output_count,
                                            node->output_size() - edit.output_count);
   }
-  for (int i = node->attribute_size() - 1; i >= 0 && !edit.remove_attribute.empty(); --i) {
-    if (node->attribute(i).name() == edit.remove_attribute) {
+  if (!edit.op.empty()) node->set_op_type(edit.op);
+  const std::vector<std::string>& removed = edit.remove_attributes;
+  for (int i = node->attribute_size() - 1; i >= 0; --i) {
+    if (std::find(removed.begin(), removed.end(), node->attribute(i).name()) != removed.end()) {
       node->mutable_attribute()->DeleteSubrange(i, 1);
     }
   }

@@ -49,7 +49,7 @@ Result<net::Training> load_training(const RunDirectory& directory);
 Status check_data(const Model& model, const Dataset& dataset, bool cross_entropy,
                   const std::string& data_spec);
 
-// How many of `samples` an evaluation takes: all of them, or, where the model computes whole batches
+// How many of `samples` an evaluation takes: all, or, where the model computes whole batches
 // only (Model::rows_meet), those that fill batches.
 int64_t evaluated_samples(const Model& model, int64_t samples);
 

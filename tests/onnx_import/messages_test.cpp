@@ -120,4 +120,20 @@ TEST_CASE("messages: batch norm over micro-batches or few rows says over what") 
   CHECK(notes_of(writer, {.batch = 4, .trains = false}).empty());
 }
 
+TEST_CASE(
+    "messages: a batch norm of the one sample in the file is not taken for one of the batch") {
+  // x {1, 24} -> Reshape {1, 4, 2, 3} -> batch norm -> back.
+  OnnxWriter writer;
+  writer.input("x", {1, 24}).weight("factor", {1}).node("Mul", {"x", "factor"}, {"s"});
+  for (const char* name : {"scale", "bias", "mean", "var"}) writer.weight(name, {4});
+  writer.constant("map", {4}, Ints{1, 4, 2, 3}).constant("flat", {2}, Ints{1, 24});
+  writer.node("Reshape", {"s", "map"}, {"a"});
+  writer = in_training(writer, "a", "n");
+  writer.node("Reshape", {"n", "flat"}, {"y"}).output("y");
+  CHECK(contains(error_of(writer, {.batch = 8}), "--schedule sync --micro-batches 8"));
+  CHECK(contains(error_of(writer, {.batch = 2, .micro_batches = 4}), "--micro-batches 8"));
+  // What the message says helps.
+  CHECK(error_of(writer, {.batch = 1, .micro_batches = 8}).empty());
+}
+
 }  // namespace ft

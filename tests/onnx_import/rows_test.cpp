@@ -346,6 +346,25 @@ TEST_CASE("rows: a squeeze without axes never takes the batch") {
   CHECK(imported(writer, 1).value(imported(writer, 1).output).type.shape == Shape{1, 2});
 }
 
+TEST_CASE("rows: an instance norm that is written as a batch norm of one sample is one again") {
+  OnnxWriter writer;
+  writer.input("x", {1, 3, 4, 4}).weight("k", {4, 3, 1, 1}).node("Conv", {"x", "k"}, {"c"});
+  writer.constant("one", {4}, Ints{1, 4, 4, 4});
+  for (const char* name : {"scale", "bias", "mean", "var"}) writer.weight(name, {4});
+  writer.node("Reshape", {"c", "one"}, {"q"});
+  writer.node("BatchNormalization", {"q", "scale", "bias", "mean", "var"}, {"n", "m2", "v2"},
+              {{"training_mode", int64_t{1}}, {"epsilon", 1e-3F}});
+  writer.node("Reshape", {"n", "one"}, {"r"}).weight("w", {64, 2}).node("Flatten", {"r"}, {"f"});
+  writer.node("Gemm", {"f", "w"}, {"y"}).output("y");
+  const Model model = imported(writer, 6);
+  CHECK(count_ops(model, "InstanceNormalization") == 1);
+  CHECK(count_ops(model, "BatchNormalization") == 0);
+  CHECK(find_value(model, "mean") == kNoValue);
+  CHECK(model.value(find_value(model, "scale")).kind == ValueKind::kParameter);
+  check_parts(writer, 6, 3);
+  check_parts(writer, 6, 6);
+}
+
 TEST_CASE("rows: an output whose rows are not the samples' is refused with what to do") {
   OnnxWriter moved;
   moved.input("x", {-1, 6}).weight("w", {6, 6}).node("Gemm", {"x", "w"}, {"h"});
