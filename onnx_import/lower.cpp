@@ -6,6 +6,7 @@
 #include "onnx_import/advice.h"
 #include "onnx_import/builder.h"
 #include "onnx_import/fold.h"
+#include "onnx_import/rebind.h"
 #include "onnx_import/sources.h"
 
 namespace ft {
@@ -13,22 +14,6 @@ namespace {
 
 constexpr int64_t kOnnxFloat = 1;
 constexpr int64_t kOnnxInt64 = 7;
-
-// The shape that a Reshape's target makes of `shape`; empty ({0}) if it makes none.
-Shape as_reshaped(const Shape& shape, const std::vector<int64_t>& target) {
-  Shape result{std::span<const int64_t>(target)};
-  int rest = -1;
-  for (int axis = 0; axis < result.rank(); ++axis) {
-    if (result.dim(axis) == 0 && axis < shape.rank()) result.set_dim(axis, shape.dim(axis));
-    if (result.dim(axis) == -1) {
-      rest = axis;
-      result.set_dim(axis, 1);
-    }
-  }
-  if (!is_sane(result) || result.element_count() == 0) return {0};
-  if (rest >= 0) result.set_dim(rest, shape.element_count() / result.element_count());
-  return result.element_count() == shape.element_count() ? result : Shape{0};
-}
 
 class Lowering {
  public:
@@ -66,8 +51,7 @@ class Lowering {
   bool is_shape_like(const OnnxNode& node);
   void bind_unknown(const OnnxNode& node, bool shape_like);
   Result<ValueId> place_output();
-  Status check_output(const std::string& name, const Shape& shape, const RowPlace& place);
-  Status batch_error(const Status& status) const;
+  Status batch_error(const Op* op, const Status& status) const;
   void note(const OnnxNode& node, const std::string& message) {
     problems_.push_back({node.name, node.op, message});
   }
@@ -192,26 +176,14 @@ const RowPlace& Lowering::place_of(ValueId id) {
   return rows_.place(id);
 }
 
-// A model exported with a fixed batch has it in the targets of its Reshapes, {8, 300} say, or
-// {24, 100} where 3 steps are merged with it.
+// The target of a Reshape, for this batch instead of the file's; nullopt where it stays.
 std::optional<Constant> Lowering::rebound_target(const OnnxNode& node, ValueId data) {
-  if (node.op != "Reshape" || file_batch_ == 0 || file_batch_ == batch_) return std::nullopt;
+  if (node.op != "Reshape" || file_batch_ == 0) return std::nullopt;
   const Binding& target = builder_.find(node.inputs[1]);
-  if (!place_of(data).is_placed() || target.kind != Binding::Kind::kConstant ||
-      target.is_from_shapes || target.constant.is_float() ||
-      target.constant.element_count() > kRankMax) {
-    return std::nullopt;
-  }
+  if (target.kind != Binding::Kind::kConstant || target.is_from_shapes) return std::nullopt;
   const RowPlace place = place_of(data);
-  Shape shape = builder_.model().value(data).type.shape;
-  const int64_t stride = row_stride(shape, place);
-  shape.set_dim(place.axis, shape.dim(place.axis) / batch_ * file_batch_);
-  std::vector<int64_t> dims(target.constant.ints().begin(), target.constant.ints().end());
-  const Shape in_file = as_reshaped(shape, dims);
-  const RowPlace found = place_by_stride(in_file, file_batch_, stride);
-  if (!found.is_placed() || dims[static_cast<size_t>(found.axis)] <= 0) return std::nullopt;
-  dims[static_cast<size_t>(found.axis)] = in_file.dim(found.axis) / file_batch_ * batch_;
-  return make_constant(target.type.shape, dims);
+  return rebind_target(target.constant, builder_.model().value(data).type.shape, place,
+                       {file_batch_, batch_});
 }
 
 Result<std::vector<ValueId>> Lowering::place_inputs(const OnnxNode& node,
@@ -362,14 +334,27 @@ Status Lowering::bind_updates(const OnnxNode& node, const std::vector<ValueId>& 
   return {};
 }
 
-Status Lowering::batch_error(const Status& status) const {
-  if (file_batch_ == 0 || file_batch_ == batch_) return status;
+// Adds what an unfitting batch may have to do with it, where operands must fit one another.
+Status Lowering::batch_error(const Op* op, const Status& status) const {
+  if (file_batch_ == batch_ || (op != nullptr && op->rows == RowRule::kPool)) return status;
+  if (file_batch_ == 0) {
+    const bool fits_operands =
+        op != nullptr && (op->rows == RowRule::kElementwise || op->rows == RowRule::kView ||
+                          op->rows == RowRule::kConcat || op->rows == RowRule::kMatMul ||
+                          op->rows == RowRule::kGemm);
+    if (!fits_operands) return status;
+    return invalid_error(
+        "%s (for a batch of %lld; if the model was traced with another one, that number is written "
+        "into it: take it from x.shape[0] instead)",
+        status.message().c_str(), static_cast<long long>(batch_));
+  }
+  const bool in_parts = options_.micro_batches > 1;
   return invalid_error(
       "%s (the model was exported with a batch of %lld and is used with %lld rows%s; export with "
       "dynamic_axes, or use --batch-size %lld%s)",
       status.message().c_str(), static_cast<long long>(file_batch_), static_cast<long long>(batch_),
-      options_.micro_batches > 1 ? " in a micro-batch" : "", static_cast<long long>(file_batch_),
-      options_.micro_batches > 1 ? " --micro-batches 1" : "");
+      in_parts ? " in a micro-batch" : "", static_cast<long long>(file_batch_),
+      in_parts ? " --micro-batches 1" : "");
 }
 
 // Shape arithmetic behind a refused node is unknown, too, and no problem of its own.
@@ -409,7 +394,7 @@ void Lowering::lower_node(const OnnxNode& node) {
     status = append(node, *op);
     if (status.ok()) return;
   }
-  note(node, batch_error(status).message());
+  note(node, batch_error(find_op(node.op), status).message());
   bind_unknown(node, false);
 }
 
@@ -437,35 +422,9 @@ Result<ValueId> Lowering::place_output() {
   }
   FT_ASSIGN_OR_RETURN(const ValueId id,
                       builder_.place(&output, Order::kLogical, output.type.shape.rank()));
-  FT_RETURN_IF_ERROR(check_output(outputs[0], output.type.shape, place_of(id)));
+  FT_RETURN_IF_ERROR(
+      check_output_rows(outputs[0], output.type.shape, batch_, place_of(id), rows_.lost()));
   return id;
-}
-
-// The loss wants a row for each sample.
-Status Lowering::check_output(const std::string& name, const Shape& shape, const RowPlace& place) {
-  const std::string text =
-      format("the model's output '%s' of shape %s", name.c_str(), to_string(shape).c_str());
-  const bool has_rows = shape.rank() > 0 && shape.dim(0) == batch_;
-  if (place.is_placed() && place.axis == 0 && has_rows) return {};
-  if (place.is_placed() && place.axis == 0) {
-    return invalid_error(
-        "%s has %lld rows for each of %lld samples: reshape it to [batch, ...] at the end of the "
-        "model",
-        text.c_str(), static_cast<long long>(shape.dim(0) / batch_),
-        static_cast<long long>(batch_));
-  }
-  if (place.is_placed()) {
-    return invalid_error(
-        "%s has the batch on axis %d: transpose it at the end of the model, so that axis 0 is the "
-        "batch",
-        text.c_str(), place.axis);
-  }
-  // After a meeting there may be a row for each sample again.
-  if (has_rows && place.kind == RowPlace::Kind::kLost) return {};
-  const std::optional<RowMeeting>& lost = rows_.lost();
-  if (!lost) return invalid_error("%s is not computed from the samples", text.c_str());
-  return batch_error(invalid_error("%s, and %s has no row for each sample",
-                                   to_string(*lost).c_str(), text.c_str()));
 }
 
 Result<Model> Lowering::run() {

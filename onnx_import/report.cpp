@@ -91,8 +91,8 @@ ModelReport make_report(const Model& model) {
 std::string render_text(const ModelReport& report, const std::string& model_name) {
   std::string text;
   if (!report.unsupported.empty()) {
-    text +=
-        format("%s: %zu nodes cannot be trained\n", model_name.c_str(), report.unsupported.size());
+    text += format("%s: %zu node%s cannot be trained\n", model_name.c_str(),
+                   report.unsupported.size(), report.unsupported.size() == 1 ? "" : "s");
     for (const ImportProblem& problem : report.unsupported) {
       text += format("  %s (%s): %s\n", problem.node.c_str(), problem.op.c_str(),
                      problem.message.c_str());

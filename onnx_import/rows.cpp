@@ -350,4 +350,29 @@ void RowTracker::follow_node(const Model& model, const Node& node) {
   if (!meeting_) meeting_ = meeting;
 }
 
+Status check_output_rows(const std::string& name, const Shape& shape, int64_t batch,
+                         const RowPlace& place, const std::optional<RowMeeting>& lost) {
+  const std::string text =
+      format("the model's output '%s' of shape %s", name.c_str(), to_string(shape).c_str());
+  const bool has_rows = shape.rank() > 0 && shape.dim(0) == batch;
+  if (place.is_placed() && place.axis == 0 && has_rows) return {};
+  if (place.is_placed() && place.axis == 0) {
+    return invalid_error(
+        "%s has %lld rows for each of %lld samples: reshape it to [batch, ...] at the end of the "
+        "model",
+        text.c_str(), static_cast<long long>(shape.dim(0) / batch), static_cast<long long>(batch));
+  }
+  if (place.is_placed()) {
+    return invalid_error(
+        "%s has the batch on axis %d: transpose it at the end of the model, so that axis 0 is the "
+        "batch",
+        text.c_str(), place.axis);
+  }
+  // After a meeting there may be a row for each sample again.
+  if (has_rows && place.kind == Kind::kLost) return {};
+  if (!lost) return invalid_error("%s is not computed from the samples", text.c_str());
+  return invalid_error("%s, and %s has no row for each sample: the model's last node must give one",
+                       to_string(*lost).c_str(), text.c_str());
+}
+
 }  // namespace ft

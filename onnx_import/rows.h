@@ -82,4 +82,9 @@ int64_t row_stride(const Shape& shape, const RowPlace& place);
 // One row fits several axes of 1: the first that is the batch alone is taken.
 RowPlace place_by_stride(const Shape& shape, int64_t batch, int64_t stride);
 
+// The loss wants a row for each sample. `lost`: RowTracker::lost(). Errors: kInvalid, with what to
+// do at the model's end.
+Status check_output_rows(const std::string& name, const Shape& shape, int64_t batch,
+                         const RowPlace& place, const std::optional<RowMeeting>& lost);
+
 }  // namespace ft

@@ -94,6 +94,19 @@ TEST_CASE("messages: shapes stand in the file's order") {
   CHECK(contains(error_of(softmax), "axis 4 does not exist in rank 4"));
 }
 
+TEST_CASE("messages: a batch that is written into the file, and what has nothing to do with it") {
+  OnnxWriter traced;
+  traced.input("x", {-1, 6}).weight("w", {6, 6}).constant("target", {3}, Ints{4, 3, 2});
+  traced.node("Gemm", {"x", "w"}, {"h"}).node("Reshape", {"h", "target"}, {"y"}).output("y");
+  CHECK(contains(error_of(traced),
+                 "12 elements (2x6) do not fit shape [4, 3, 2] (for a batch of 2;"));
+  OnnxWriter dilated = convolution();
+  dilated.node("MaxPool", {"map"}, {"y"},
+               {{"kernel_shape", Ints{2, 2}}, {"dilations", Ints{2, 2}}});
+  CHECK(error_of(dilated.output("y")) ==
+        "node 'y' (MaxPool, opset 14): dilated pools are not supported: use dilation=1");
+}
+
 TEST_CASE("messages: batch norm over one value is refused with what to change") {
   const OnnxWriter writer = in_training(batch_norm({4, 1, 1}), "s", "y").output("y");
   const std::string error = error_of(writer, {.batch = 1, .micro_batches = 4});
