@@ -231,6 +231,24 @@ TEST_CASE("rows: sequences first, and batch and time merged, train in parts") {
   }
 }
 
+TEST_CASE("rows: heads of an attention are split from a sequence first, in a file of any batch") {
+  for (const int64_t file_batch : {6, 1}) {
+    OnnxWriter writer;
+    writer.input("x", {file_batch, 3, 8}).weight("w", {4, 4}).weight("v", {8, 2});
+    writer.constant("heads", {3}, Ints{3, file_batch * 2, 4});
+    writer.constant("joined", {3}, Ints{3, file_batch, 8});
+    writer.node("Transpose", {"x"}, {"t"}, {{"perm", Ints{1, 0, 2}}});
+    writer.node("Reshape", {"t", "heads"}, {"h"});
+    writer.node("Transpose", {"h"}, {"p"}, {{"perm", Ints{1, 0, 2}}});
+    writer.node("MatMul", {"p", "w"}, {"m"}).node("Softmax", {"m"}, {"s"}, {{"axis", int64_t{1}}});
+    writer.node("Transpose", {"s"}, {"q"}, {{"perm", Ints{1, 0, 2}}});
+    writer.node("Reshape", {"q", "joined"}, {"j"}).node("MatMul", {"j", "v"}, {"o"});
+    writer.node("ReduceMean", {"o"}, {"y"}, {{"axes", Ints{0}}, {"keepdims", int64_t{0}}});
+    check_parts(writer.output("y"), 6, 3);
+    check_parts(writer, 6, 6);
+  }
+}
+
 TEST_CASE("rows: a dropout's mask belongs to the sample, wherever the batch is") {
   OnnxWriter writer;
   writer.input("x", {-1, 3, 6}).weight("w", {6, 5});
