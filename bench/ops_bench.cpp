@@ -50,7 +50,10 @@ std::vector<OpCase> make_cases() {
                             fixed(per_channel, ones), fixed(per_channel, ones)},
                  .output_count = 3};
   norm.with("training_mode", int64_t{1});
+  const OpCase instance_norm = {.op = "InstanceNormalization",
+                                .inputs = {varied(kMap), varied(per_channel), varied(per_channel)}};
   return {
+      instance_norm,
       conv("1x1", kMap, {96, 96, 1, 1}, 1, 1, 0),
       conv("3x3", {64, 64, 16, 16}, {64, 64, 3, 3}, 1, 1, 1),
       conv("3x3 of 64", {64, 64, 8, 8}, {64, 64, 3, 3}, 1, 1, 1),

@@ -16,6 +16,7 @@
 #include <cmath>
 
 #include "kernels/chunked_sum.h"
+#include "kernels/moments.h"
 #include "kernels/ops.h"
 #include "kernels/parallel.h"
 #include "kernels/request.h"
@@ -32,35 +33,6 @@ struct NormOptions {
   float epsilon = 1e-5F;
   float momentum = 0.9F;
 };
-
-struct Moments {
-  double mean = 0;
-  double variance = 0;
-};
-
-// One pass over memory: each chunk's own moments while it is in L1, then combined after Chan, Golub
-// and LeVeque, "Updating formulae and a pairwise algorithm" (1979), in double. A chunk is summed
-// about its first, rounded mean, where the differences are small and their rounding does no harm.
-Moments moments_of(const float* x, int64_t n) {
-  double count = 0;
-  double mean = 0;
-  double squares = 0;
-  for_sum_chunks(n, [&](int64_t first, int64_t length) {
-    const auto chunk_count = static_cast<double>(length);
-    const float center = loops::sum(x + first, length) / static_cast<float>(length);
-    float sums[2];
-    loops::centered_sums(x + first, center, sums, length);
-    const double off_center = static_cast<double>(sums[0]) / chunk_count;
-    const double chunk_squares =
-        static_cast<double>(sums[1]) - chunk_count * off_center * off_center;
-    const double delta = static_cast<double>(center) + off_center - mean;
-    const double total = count + chunk_count;
-    squares += chunk_squares + delta * delta * count * chunk_count / total;
-    mean += delta * chunk_count / total;
-    count = total;
-  });
-  return {mean, std::max(0.0, squares / count)};
-}
 
 // target[column, row] = source[row, column]
 void transpose(const float* source, int64_t rows, int64_t columns, float* target) {
@@ -207,12 +179,13 @@ Result<NormOptions> parse_options(const OpRequest& request) {
   options.is_channel_last = x.rank() == 2;
   options.channels = x.dim(options.is_channel_last ? 1 : 0);
   options.row = options.is_channel_last ? x.dim(0) : x.product(1, x.rank());
-  if (options.row < 1) return invalid_error("input %s is empty", to_string(x).c_str());
+  if (options.row < 1) return invalid_error("input %s is empty", map_text(x).c_str());
   for (const OpInput& input : request.inputs.subspan(1)) {
     if (!(input.type.shape == Shape{options.channels})) {
-      return invalid_error("statistics or parameters %s do not fit %lld channels",
-                           to_string(input.type.shape).c_str(),
-                           static_cast<long long>(options.channels));
+      return invalid_error(
+          "parameters or statistics of shape %s do not fit the %lld channels of %s",
+          to_string(input.type.shape).c_str(), static_cast<long long>(options.channels),
+          map_text(x).c_str());
     }
   }
   FT_ASSIGN_OR_RETURN(options.epsilon, request.attributes->get_float("epsilon", 1e-5F));

@@ -19,8 +19,8 @@ namespace {
 Status check_operands(const OpRequest& request) {
   FT_RETURN_IF_ERROR(check_float_inputs(request, 2, 3));
   if (request.inputs[0].type.shape.rank() < 3 || request.inputs[1].type.shape.rank() < 3) {
-    return invalid_error("input %s with weight %s; 1-D and 2-D convolutions exist here",
-                         to_string(request.inputs[0].type.shape).c_str(),
+    return invalid_error("input %s or weight %s has no spatial dimension",
+                         map_text(request.inputs[0].type.shape).c_str(),
                          to_string(request.inputs[1].type.shape).c_str());
   }
   return {};
@@ -34,7 +34,8 @@ Result<ConvShape> parse_shape(const OpRequest& request) {
       const std::vector<int64_t> kernel,
       request.attributes->get_ints("kernel_shape", {w.dims().begin() + 2, w.dims().end()}));
   if (!std::equal(kernel.begin(), kernel.end(), w.dims().begin() + 2, w.dims().end())) {
-    return invalid_error("kernel_shape does not fit the weight %s", to_string(w).c_str());
+    return invalid_error("kernel_shape does not fit the weight %s: the file is damaged",
+                         to_string(w).c_str());
   }
   ConvShape shape;
   FT_ASSIGN_OR_RETURN(shape.window, parse_window(*request.attributes, x, kernel));
@@ -44,7 +45,7 @@ Result<ConvShape> parse_shape(const OpRequest& request) {
   shape.channels_out = w.dim(0);
   shape.has_bias = has_input(request, 2);
   if (x.element_count() == 0 || w.element_count() == 0) {
-    return invalid_error("input %s or weight %s is empty", to_string(x).c_str(),
+    return invalid_error("input %s or weight %s is empty", map_text(x).c_str(),
                          to_string(w).c_str());
   }
   if (shape.groups < 1 || shape.channels_in % shape.groups != 0 ||

@@ -37,10 +37,19 @@ struct DropoutShape {
   }
 };
 
-DropoutShape split(const Shape& shape) {
-  if (shape.rank() == 0) return {};
+// The importer says where the rows are (attributes of this program, not ONNX's): they may be
+// merged with another axis, or stand behind one.
+Result<DropoutShape> split(const Attributes& attributes, const Shape& shape) {
+  if (shape.rank() == 0) return DropoutShape();
+  FT_ASSIGN_OR_RETURN(const int64_t outer, attributes.get_int("row_outer", 0));
+  FT_ASSIGN_OR_RETURN(const int64_t inner, attributes.get_int("row_inner", 0));
+  if (outer > 0 && inner > 0 && shape.element_count() % inner == 0 &&
+      shape.element_count() / inner % outer == 0) {
+    return DropoutShape{outer, shape.element_count() / inner / outer, inner};
+  }
   const int axis = row_axis(shape);
-  return {shape.product(0, axis), shape.dim(axis), shape.product(axis + 1, shape.rank())};
+  return DropoutShape{shape.product(0, axis), shape.dim(axis),
+                      shape.product(axis + 1, shape.rank())};
 }
 
 class DropoutKernel final : public Kernel {
@@ -116,7 +125,8 @@ Result<KernelPlan> make_dropout(const OpRequest& request) {
     return plan_view(request, type.shape);
   }
   KernelPlan plan;
-  plan.kernel = std::make_unique<DropoutKernel>(split(type.shape), ratio, request.node);
+  FT_ASSIGN_OR_RETURN(const DropoutShape shape, split(*request.attributes, type.shape));
+  plan.kernel = std::make_unique<DropoutKernel>(shape, ratio, request.node);
   plan.outputs = {type};
   plan.in_place = true;
   plan.flops = static_cast<double>(type.shape.element_count());

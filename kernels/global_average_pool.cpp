@@ -55,7 +55,7 @@ Result<KernelPlan> make_global_average_pool(const OpRequest& request) {
     return invalid_error("input %s has no plane to average", to_string(x).c_str());
   }
   const int64_t plane = x.product(2, x.rank());
-  if (plane < 1) return invalid_error("input %s is empty", to_string(x).c_str());
+  if (plane < 1) return invalid_error("input %s is empty", map_text(x).c_str());
   Shape output = x;
   for (int axis = 2; axis < x.rank(); ++axis) output.set_dim(axis, 1);
   KernelPlan plan;

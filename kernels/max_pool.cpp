@@ -140,8 +140,6 @@ class MaxPool : public Kernel {
 
 Result<KernelPlan> make_max_pool(const OpRequest& request) {
   FT_ASSIGN_OR_RETURN(const PoolShape shape, parse_pool(request));
-  FT_ASSIGN_OR_RETURN(const int64_t storage_order, request.attributes->get_int("storage_order", 0));
-  if (storage_order != 0) return invalid_error("storage_order=1 is not supported; export with 0");
   if (shape.window.kernel_area() > std::numeric_limits<uint16_t>::max()) {
     return invalid_error("a window of %lld elements is too large",
                          static_cast<long long>(shape.window.kernel_area()));

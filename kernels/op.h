@@ -136,11 +136,29 @@ enum class LayoutRule : uint8_t {
   kRowMajor,     // logical order only
 };
 
+// Which elements of the inputs an element of the output depends on: from this the importer follows
+// the rows of a batch through the model (onnx_import/rows.h) and knows where they meet.
+enum class RowRule : uint8_t {
+  kElementwise,   // those at its own index, with broadcasting
+  kView,          // the one with its row-major position
+  kTranspose,     // the one whose index is permuted by `perm`
+  kAxis,          // all along the attribute `axis`
+  kConcat,        // one; the inputs stand side by side along the attribute `axis`
+  kReduce,        // all along the attribute `axes`
+  kMatMul,        // a row of one matrix and a column of the other
+  kGemm,          // likewise, with the attributes transA and transB
+  kConvolution,   // of CNHW operands all channels and neighbours in space, never another image
+  kPool,          // of CNHW operands its own channel, neighbours in space, never another image
+  kBatchNorm,     // of CNHW operands all of its own channel; rows meet here by intention
+  kInstanceNorm,  // of CNHW operands all of its own channel and image
+};
+
 struct Op {
   const char* name;  // as in ONNX, domain ai.onnx
   int opset_min;
   int opset_max;
   LayoutRule layout;
+  RowRule rows;
   bool has_gradient;
   // Errors: kInvalid, saying what does not fit ("group 3 does not divide 16 channels"); the caller
   // adds the node.

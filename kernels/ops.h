@@ -20,6 +20,7 @@ Result<KernelPlan> make_global_average_pool(const OpRequest& request);
 Result<KernelPlan> make_hard_sigmoid(const OpRequest& request);
 Result<KernelPlan> make_hard_swish(const OpRequest& request);
 Result<KernelPlan> make_identity(const OpRequest& request);
+Result<KernelPlan> make_instance_normalization(const OpRequest& request);
 Result<KernelPlan> make_leaky_relu(const OpRequest& request);
 Result<KernelPlan> make_log_softmax(const OpRequest& request);
 Result<KernelPlan> make_mat_mul(const OpRequest& request);

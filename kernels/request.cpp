@@ -40,6 +40,15 @@ Status check_float_inputs(const OpRequest& request, int count_min, int count_max
   return {};
 }
 
+std::string map_text(const Shape& physical) {
+  Shape shape = physical;
+  if (shape.rank() >= 3) {
+    shape.set_dim(0, physical.dim(1));
+    shape.set_dim(1, physical.dim(0));
+  }
+  return to_string(shape);
+}
+
 bool has_input(const OpRequest& request, int index) {
   const size_t i = static_cast<size_t>(index);
   return i < request.inputs.size() && request.inputs[i].present;
@@ -97,7 +106,7 @@ Result<std::vector<bool>> axis_flags(const std::vector<int64_t>& axes, int rank)
 Result<KernelPlan> plan_view(const OpRequest& request, const Shape& shape) {
   const TensorType& input = request.inputs[0].type;
   if (!is_sane(shape) || shape.element_count() != input.shape.element_count()) {
-    return invalid_error("%s has %" PRId64 " elements, %s asks for another number",
+    return invalid_error("%s has %" PRId64 " elements, but %s is asked for",
                          to_string(input.shape).c_str(), input.shape.element_count(),
                          to_string(shape).c_str());
   }

@@ -12,6 +12,9 @@ Status check_input_count(const OpRequest& request, int count_min, int count_max)
 // As above, and every input that is present is float32.
 Status check_float_inputs(const OpRequest& request, int count_min, int count_max);
 
+// A feature map's shape as the file has it: N, C, ... where the physical one is C, N, ...
+std::string map_text(const Shape& physical);
+
 bool has_input(const OpRequest& request, int index);
 
 // The one float32 value of an optional input, or the fallback. `name` is ONNX's ("min").

@@ -120,8 +120,9 @@ Result<std::vector<ValueId>> ModelBuilder::add_node(Node node,
   request.node = static_cast<uint32_t>(model_.nodes.size());
   FT_ASSIGN_OR_RETURN(const KernelPlan plan, node.op->make(request));
   if (plan.outputs.size() < outputs.size()) {
-    return invalid_error("only %zu of its %zu outputs are supported", plan.outputs.size(),
-                         outputs.size());
+    return invalid_error(
+        "only %zu of its %zu outputs can be used: export without what reads the others",
+        plan.outputs.size(), outputs.size());
   }
   bool needs_gradient = false;
   for (const ValueId id : node.inputs) {
@@ -129,7 +130,7 @@ Result<std::vector<ValueId>> ModelBuilder::add_node(Node node,
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (!is_sane(plan.outputs[i].shape)) {
-      return invalid_error("its output has the impossible shape %s",
+      return invalid_error("its output would have the shape %s, which is too large",
                            to_string(plan.outputs[i].shape).c_str());
     }
     if (outputs[i].empty()) {

@@ -33,8 +33,8 @@ struct Binding {
   ValueId swapped = kNoValue;
   bool is_feature_map = false;  // made in CNHW order
   bool is_shared = false;       // several nodes of the file read it
-  bool is_batch_first = false;  // its first dimension is the batch
   bool needs_gradient = false;
+  bool is_from_shapes = false;  // kConstant: computed from shapes, which know the batch
   // kUnknown: would be a constant if the shapes behind it were known.
   bool is_shape_like = false;
 

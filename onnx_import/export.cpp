@@ -5,20 +5,29 @@
 
 #include "onnx_import/forms.h"
 #include "onnx_import/initializers.h"
+#include "onnx_import/instance_norm.h"
 #include "onnx_import/onnx_file.h"
 #include "onnx_import/order.h"
 
 namespace ft {
 namespace {
 
-// Nodes in inference form: batch norm with one output and no mode, dropout without a mode.
+// Nodes in inference form: batch norm with one output and no mode, dropout without a mode, instance
+// norm as what it was trained as.
 void edit_forms(const OnnxGraph& graph, OnnxEdits* edits) {
+  const std::set<int> instance_norms = find_instance_norms(graph);
   for (const OnnxNode& node : graph.nodes) {
     OnnxNodeEdit edit;
     edit.index = node.index;
-    if (node.op == "BatchNormalization") {
+    if (instance_norms.count(node.index) != 0) {
+      edit.op = "InstanceNormalization";
+      edit.input_count = 3;
       edit.output_count = 1;
-      edit.remove_attribute = "training_mode";
+      edit.remove_attributes = {"training_mode", "momentum"};
+      edits->nodes.push_back(edit);
+    } else if (node.op == "BatchNormalization") {
+      edit.output_count = 1;
+      edit.remove_attributes = {"training_mode"};
       edits->nodes.push_back(edit);
     } else if (node.op == "Dropout") {
       edit.input_count = 2;

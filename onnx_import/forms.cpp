@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "onnx_import/pads.h"
+
 namespace ft {
 namespace {
 
@@ -10,13 +12,6 @@ int64_t int_attribute(const OnnxNode& node, const std::string& name, int64_t fal
   if (found == node.attributes.values().end()) return fallback;
   const int64_t* value = std::get_if<int64_t>(&found->second);
   return value == nullptr ? fallback : *value;
-}
-
-std::vector<int64_t> ints_attribute(const OnnxNode& node, const std::string& name) {
-  const auto found = node.attributes.values().find(name);
-  if (found == node.attributes.values().end()) return {};
-  const auto* value = std::get_if<std::vector<int64_t>>(&found->second);
-  return value == nullptr ? std::vector<int64_t>() : *value;
 }
 
 bool has_input(const OnnxNode& node, size_t index) {
@@ -46,65 +41,6 @@ bool drops_nothing(const OnnxGraph& graph, const OnnxNode& node) {
   const Constant* ratio = has_input(node, 1) ? find_constant(graph, node.inputs[1]) : nullptr;
   return ratio != nullptr && ratio->is_float() && ratio->element_count() == 1 &&
          ratio->floats()[0] == 0.0F;
-}
-
-// How much `pad` adds around the last `spatial` axes, begins then ends; empty when it pads
-// anything else, or with anything but zeros.
-std::vector<int64_t> zero_pads(const OnnxGraph& graph, const OnnxNode& pad, size_t spatial) {
-  const auto mode = pad.attributes.values().find("mode");
-  if (mode != pad.attributes.values().end()) {
-    const std::string* text = std::get_if<std::string>(&mode->second);
-    if (text == nullptr || *text != "constant") return {};
-  }
-  if (has_input(pad, 2)) {
-    const Constant* fill = find_constant(graph, pad.inputs[2]);
-    if (fill == nullptr || !fill->is_float() || fill->element_count() != 1 ||
-        fill->floats()[0] != 0.0F) {
-      return {};
-    }
-  }
-  const Constant* amounts = has_input(pad, 1) ? find_constant(graph, pad.inputs[1]) : nullptr;
-  const int64_t rank = static_cast<int64_t>(spatial) + 2;
-  if (amounts == nullptr || amounts->is_float() || amounts->element_count() != 2 * rank) return {};
-  std::vector<int64_t> pads;
-  for (int64_t i = 0; i < 2 * rank; ++i) {
-    const int64_t amount = amounts->ints()[static_cast<size_t>(i)];
-    if (amount < 0) return {};
-    if (i % rank >= 2) {
-      pads.push_back(amount);
-    } else if (amount != 0) {
-      return {};
-    }
-  }
-  return pads;
-}
-
-// ceil_mode counts the windows that hang over the edge differently for pads of its own.
-bool can_take_pads(const OnnxNode& pool) {
-  const std::vector<int64_t> pads = ints_attribute(pool, "pads");
-  return pool.op == "AveragePool" && has_input(pool, 0) && !pool.attributes.has("auto_pad") &&
-         int_attribute(pool, "ceil_mode", 0) == 0 &&
-         std::all_of(pads.begin(), pads.end(), [](int64_t pad) { return pad == 0; });
-}
-
-void absorb_pads(OnnxGraph* graph) {
-  std::map<std::string, const OnnxNode*> pads;
-  for (const OnnxNode& node : graph->nodes) {
-    if (node.op == "Pad" && node.outputs.size() == 1 && has_input(node, 0)) {
-      pads[node.outputs[0]] = &node;
-    }
-  }
-  for (OnnxNode& node : graph->nodes) {
-    if (!can_take_pads(node)) continue;
-    const auto pad = pads.find(node.inputs[0]);
-    if (pad == pads.end()) continue;
-    const size_t spatial = ints_attribute(node, "kernel_shape").size();
-    const std::vector<int64_t> amounts = zero_pads(*graph, *pad->second, spatial);
-    if (amounts.empty()) continue;
-    node.inputs[0] = pad->second->inputs[0];
-    node.attributes.set("pads", amounts);
-    node.attributes.set("count_include_pad", int64_t{1});
-  }
 }
 
 }  // namespace

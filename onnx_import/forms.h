@@ -6,8 +6,7 @@
 //                                 running statistics move even if the file does not read them
 //   BatchNormalization, frozen    -> 1 output
 //   Dropout that drops nothing    -> Identity
-//   Pad before AveragePool        -> AveragePool with pads and count_include_pad (PyTorch's
-//                                 avg_pool2d with padding)
+//   Pad before a window           -> pads of the window (pads.h)
 
 #include "onnx_import/onnx_file.h"
 

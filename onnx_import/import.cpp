@@ -1,11 +1,13 @@
 #include "onnx_import/import.h"
 
+#include "onnx_import/batch_norms.h"
 #include "onnx_import/forms.h"
 #include "onnx_import/initializers.h"
+#include "onnx_import/instance_norm.h"
 #include "onnx_import/layers.h"
-#include "onnx_import/lower.h"
 #include "onnx_import/onnx_file.h"
 #include "onnx_import/order.h"
+#include "onnx_import/row_proof.h"
 
 namespace ft {
 namespace {
@@ -29,9 +31,11 @@ Result<Model> import_model(std::span<const std::byte> file, const ImportOptions&
   found.clear();
   FT_ASSIGN_OR_RETURN(OnnxGraph graph, parse_onnx(file));
   split_initializers(&graph);
+  rewrite_instance_norms(&graph);
   normalise_forms(&graph);
   FT_RETURN_IF_ERROR(sort_nodes(&graph));
-  Result<Model> model = lower_graph(graph, options, &found);
+  Result<Model> model = lower_proven(graph, options, &found);
+  if (model.ok()) check_batch_norms(graph, options, &*model, &found);
   if (!found.empty()) return join_problems(found, graph.opset);
   if (model.ok()) make_layers(&*model);
   return model;

@@ -26,7 +26,9 @@ struct RoleChoices {
 };
 
 struct ImportOptions {
-  int64_t batch = 1;          // rows to bind the batch dimension to
+  int64_t batch = 1;          // rows to bind the batch dimension to: those of a micro-batch
+  int64_t micro_batches = 1;  // that make up a batch
+  bool trains = true;         // batch norm in training form takes the batch's statistics
   bool cross_entropy = true;  // the loss wants logits: a Softmax at the end is left to it
   RoleChoices roles = {};
 };

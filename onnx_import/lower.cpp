@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <optional>
 
+#include "onnx_import/advice.h"
 #include "onnx_import/builder.h"
 #include "onnx_import/fold.h"
+#include "onnx_import/rebind.h"
 #include "onnx_import/sources.h"
 
 namespace ft {
@@ -15,14 +17,20 @@ constexpr int64_t kOnnxInt64 = 7;
 
 class Lowering {
  public:
-  Lowering(const OnnxGraph& graph, const ImportOptions& options,
+  Lowering(const OnnxGraph& graph, const ImportOptions& options, const RowFacts* known,
            std::vector<ImportProblem>* problems)
-      : graph_(graph), batch_(options.batch), problems_(*problems), builder_(graph.opset) {
+      : graph_(graph),
+        options_(options),
+        batch_(options.batch),
+        problems_(*problems),
+        builder_(graph.opset),
+        rows_(options.batch, known == nullptr ? nullptr : &known->places) {
     for (const OnnxNode& node : graph.nodes) wanted_.insert(node.inputs.begin(), node.inputs.end());
     wanted_.insert(graph.outputs.begin(), graph.outputs.end());
   }
 
   Result<Model> run();
+  RowFacts row_facts() const { return {rows_.places(), rows_.meeting()}; }
 
  private:
   void lower_node(const OnnxNode& node);
@@ -32,7 +40,10 @@ class Lowering {
   Result<bool> fold(const OnnxNode& node);
   Status append(const OnnxNode& node, const Op& op);
   Result<std::vector<ValueId>> place_inputs(const OnnxNode& node, const LayoutChoice& choice);
-  std::optional<Constant> rebound_target(const OnnxNode& node);
+  const RowPlace& place_of(ValueId id);
+  std::optional<Constant> rebound_target(const OnnxNode& node, ValueId data);
+  void finish_node(const OnnxNode& node, Node* lowered);
+  Status say_in_file_order(const OnnxNode& node, const Op& op, const Status& status);
   Status bind_outputs(const OnnxNode& node, const LayoutChoice& choice,
                       const std::vector<ValueId>& ids);
   Status bind_updates(const OnnxNode& node, const std::vector<ValueId>& inputs,
@@ -40,19 +51,20 @@ class Lowering {
   bool is_shape_like(const OnnxNode& node);
   void bind_unknown(const OnnxNode& node, bool shape_like);
   Result<ValueId> place_output();
-  Status batch_error(const Status& status) const;
+  Status batch_error(const Op* op, const Status& status) const;
   void note(const OnnxNode& node, const std::string& message) {
     problems_.push_back({node.name, node.op, message});
   }
 
   const OnnxGraph& graph_;
+  const ImportOptions& options_;
   const int64_t batch_;
   int64_t file_batch_ = 0;  // 0: symbolic
   int64_t folded_elements_ = 0;
-  std::string batch_lost_at_;     // the first node whose output no longer starts with the batch
   std::set<std::string> wanted_;  // names that somebody reads
   std::vector<ImportProblem>& problems_;
   ModelBuilder builder_;
+  RowTracker rows_;
   ValueId input_ = kNoValue;
   std::set<std::string> moved_statistics_;
   // Statistics never cross a cut: a fixed one that several batch norms read is copied.
@@ -60,19 +72,15 @@ class Lowering {
 };
 
 bool Lowering::is_supported(const OnnxNode& node, const Op* op) {
-  if (!node.unsupported.empty()) {
+  if (!node.domain.empty() || (op == nullptr && node.unsupported.empty())) {
+    note(node, advice_for(node));
+  } else if (!node.unsupported.empty()) {
     note(node, node.unsupported);
-  } else if (!node.domain.empty()) {
-    note(node, "domain '" + node.domain + "' is not supported; export with ONNX's own ops");
-  } else if (op == nullptr) {
-    note(node,
-         "not supported; rewrite this part of the model with supported ops "
-         "(kernels/op_table.cpp lists them)");
   } else if (node.opset < op->opset_min || node.opset > op->opset_max) {
     note(node, format("supported in opsets %d to %d only; export with opset_version=%d",
                       op->opset_min, op->opset_max, op->opset_max));
   } else if (node.inputs.size() > 32 && op->layout != LayoutRule::kAxis) {
-    note(node, "too many inputs");
+    note(node, "has more than 32 inputs; split it into several nodes");
   } else {
     bool needs_gradient = false;
     for (const std::string& name : node.inputs) {
@@ -101,6 +109,7 @@ void Lowering::bind_unknown(const OnnxNode& node, bool shape_like) {
 
 Result<bool> Lowering::fold(const OnnxNode& node) {
   std::vector<const Constant*> inputs;
+  bool is_from_shapes = false;
   for (const std::string& name : node.inputs) {
     if (name.empty()) {
       inputs.push_back(nullptr);
@@ -108,17 +117,27 @@ Result<bool> Lowering::fold(const OnnxNode& node) {
     }
     const Binding& binding = builder_.find(name);
     if (binding.kind != Binding::Kind::kConstant) return false;
+    is_from_shapes = is_from_shapes || binding.is_from_shapes;
     inputs.push_back(&binding.constant);
   }
   if (inputs.empty() || node.outputs.size() != 1 || node.outputs[0].empty()) return false;
-  FT_ASSIGN_OR_RETURN(const std::optional<Constant> constant, fold_node({&node, inputs}));
+  const Result<std::optional<Constant>> folded = fold_node({&node, inputs});
+  if (!folded.ok()) {
+    return invalid_error(
+        "is computed from constants and shapes alone, and that fails (%s): the file is damaged, or "
+        "shapes are written into it that its samples do not have",
+        folded.status().message().c_str());
+  }
+  const std::optional<Constant>& constant = *folded;
   if (!constant) return false;
   folded_elements_ += constant->element_count();
-  if (folded_elements_ > kFoldTotalMax) return invalid_error("too many constants to fold");
+  if (folded_elements_ > kFoldTotalMax)
+    return invalid_error("the constants up to here are too large to be computed at import");
   Binding& binding = builder_.bind(node.outputs[0]);
   binding.kind = Binding::Kind::kConstant;
   binding.constant = *constant;
   binding.type = constant->type;
+  binding.is_from_shapes = is_from_shapes;
   return true;
 }
 
@@ -137,6 +156,7 @@ Result<bool> Lowering::vanish(const OnnxNode& node) {
     binding.kind = Binding::Kind::kConstant;
     binding.constant = constant;
     binding.type = constant.type;
+    binding.is_from_shapes = true;
     return true;
   }
   bool is_noop = node.op == "Identity";
@@ -151,26 +171,29 @@ Result<bool> Lowering::vanish(const OnnxNode& node) {
   return fold(node);
 }
 
-// A model exported with a fixed batch has it in the targets of its Reshapes, {8, 300} say.
-std::optional<Constant> Lowering::rebound_target(const OnnxNode& node) {
-  if (node.op != "Reshape" || file_batch_ == 0 || node.inputs.size() != 2) return std::nullopt;
-  const Binding& data = builder_.find(node.inputs[0]);
+const RowPlace& Lowering::place_of(ValueId id) {
+  rows_.follow(builder_.model());
+  return rows_.place(id);
+}
+
+// The target of a Reshape, for this batch instead of the file's; nullopt where it stays.
+std::optional<Constant> Lowering::rebound_target(const OnnxNode& node, ValueId data) {
+  if (node.op != "Reshape" || file_batch_ == 0) return std::nullopt;
   const Binding& target = builder_.find(node.inputs[1]);
-  if (!data.is_batch_first || target.kind != Binding::Kind::kConstant ||
-      target.constant.is_float() || target.constant.element_count() == 0 ||
-      target.constant.ints()[0] != file_batch_) {
-    return std::nullopt;
-  }
-  std::vector<int64_t> dims(target.constant.ints().begin(), target.constant.ints().end());
-  dims[0] = batch_;
-  return make_constant(target.type.shape, dims);
+  if (target.kind != Binding::Kind::kConstant || target.is_from_shapes) return std::nullopt;
+  const RowPlace place = place_of(data);
+  return rebind_target(target.constant, builder_.model().value(data).type.shape, place,
+                       {file_batch_, batch_});
 }
 
 Result<std::vector<ValueId>> Lowering::place_inputs(const OnnxNode& node,
                                                     const LayoutChoice& choice) {
-  const std::optional<Constant> target = rebound_target(node);
   std::vector<ValueId> ids;
+  std::optional<Constant> target;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (i == 1 && ids[0] != kNoValue && !node.inputs[1].empty()) {
+      target = rebound_target(node, ids[0]);
+    }
     if (node.inputs[i].empty()) {
       ids.push_back(kNoValue);
     } else if (i == 1 && target) {
@@ -188,6 +211,48 @@ Result<std::vector<ValueId>> Lowering::place_inputs(const OnnxNode& node,
     }
   }
   return ids;
+}
+
+// What a node needs to know of the batch's place.
+void Lowering::finish_node(const OnnxNode& node, Node* lowered) {
+  const ValueId data = lowered->inputs.empty() ? kNoValue : lowered->inputs[0];
+  if (data == kNoValue) return;
+  const Shape shape = builder_.model().value(data).type.shape;
+  if (node.op == "Squeeze" && lowered->inputs.size() == 1) {
+    // Without axes, all that are 1 go: but never the batch, however few rows it has.
+    const RowPlace& place = place_of(data);
+    std::vector<int64_t> axes;
+    for (int axis = 0; axis < shape.rank(); ++axis) {
+      if (shape.dim(axis) == 1 && !(place.is_placed() && place.axis == axis)) axes.push_back(axis);
+    }
+    lowered->inputs.push_back(builder_.place_constant(node.name + ":axes", make_constant(axes)));
+  } else if (node.op == "Dropout" && place_of(data).is_placed()) {
+    const RowPlace& place = place_of(data);
+    const int64_t inner = row_stride(shape, place);
+    lowered->attributes.set("row_inner", inner);
+    lowered->attributes.set("row_outer", shape.element_count() / (inner * batch_));
+  }
+}
+
+// An op that takes any order was asked in the one of this program: what does not fit is said in the
+// file's.
+Status Lowering::say_in_file_order(const OnnxNode& node, const Op& op, const Status& status) {
+  if (op.layout != LayoutRule::kElementwise && op.layout != LayoutRule::kAxis) return status;
+  std::vector<OpInput> inputs;
+  for (const std::string& name : node.inputs) {
+    OpInput& input = inputs.emplace_back();
+    input.present = !name.empty();
+    if (!input.present) continue;
+    const Binding& binding = builder_.find(name);
+    input.type = binding.type;
+    if (binding.kind == Binding::Kind::kConstant) input.constant = binding.constant.data->data();
+  }
+  OpRequest request;
+  request.attributes = &node.attributes;
+  request.inputs = inputs;
+  request.opset = node.opset;
+  const Result<KernelPlan> plan = op.make(request);
+  return plan.ok() ? status : plan.status();
 }
 
 Status Lowering::append(const OnnxNode& node, const Op& op) {
@@ -209,6 +274,7 @@ Status Lowering::append(const OnnxNode& node, const Op& op) {
     FT_RETURN_IF_ERROR(swap_axis(op, choice.rank, &lowered.attributes));
   }
   FT_ASSIGN_OR_RETURN(lowered.inputs, place_inputs(node, choice));
+  finish_node(node, &lowered);
   const std::vector<ValueId> placed = lowered.inputs;
   std::vector<std::string> outputs;
   const bool is_batch_norm = node.op == "BatchNormalization";
@@ -216,7 +282,9 @@ Status Lowering::append(const OnnxNode& node, const Op& op) {
     outputs.push_back(wanted_.count(name) != 0 || is_batch_norm ? name : "");
   }
   while (!outputs.empty() && outputs.back().empty()) outputs.pop_back();
-  FT_ASSIGN_OR_RETURN(const std::vector<ValueId> ids, builder_.add_node(lowered, outputs));
+  const Result<std::vector<ValueId>> made = builder_.add_node(lowered, outputs);
+  if (!made.ok()) return say_in_file_order(node, op, made.status());
+  const std::vector<ValueId>& ids = *made;
   FT_RETURN_IF_ERROR(bind_outputs(node, choice, ids));
   if (is_batch_norm && ids.size() > 1) return bind_updates(node, placed, ids);
   return {};
@@ -224,10 +292,6 @@ Status Lowering::append(const OnnxNode& node, const Op& op) {
 
 Status Lowering::bind_outputs(const OnnxNode& node, const LayoutChoice& choice,
                               const std::vector<ValueId>& ids) {
-  bool is_batch_first = false;
-  for (const std::string& name : node.inputs) {
-    is_batch_first = is_batch_first || (!name.empty() && builder_.find(name).is_batch_first);
-  }
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     if (i >= ids.size() || ids[i] == kNoValue) continue;
     const Value& value = builder_.model().value(ids[i]);
@@ -243,11 +307,6 @@ Status Lowering::bind_outputs(const OnnxNode& node, const LayoutChoice& choice,
       binding.is_feature_map = true;
     } else {
       binding.logical = ids[i];
-    }
-    const Shape& shape = binding.type.shape;
-    binding.is_batch_first = is_batch_first && shape.rank() > 0 && shape.dim(0) == batch_;
-    if (i == 0 && is_batch_first && !binding.is_batch_first && batch_lost_at_.empty()) {
-      batch_lost_at_ = node.name;
     }
   }
   return {};
@@ -275,13 +334,27 @@ Status Lowering::bind_updates(const OnnxNode& node, const std::vector<ValueId>& 
   return {};
 }
 
-Status Lowering::batch_error(const Status& status) const {
-  if (file_batch_ == 0 || file_batch_ == batch_) return status;
+// Adds what an unfitting batch may have to do with it, where operands must fit one another.
+Status Lowering::batch_error(const Op* op, const Status& status) const {
+  if (file_batch_ == batch_ || (op != nullptr && op->rows == RowRule::kPool)) return status;
+  if (file_batch_ == 0) {
+    const bool fits_operands =
+        op != nullptr && (op->rows == RowRule::kElementwise || op->rows == RowRule::kView ||
+                          op->rows == RowRule::kConcat || op->rows == RowRule::kMatMul ||
+                          op->rows == RowRule::kGemm);
+    if (!fits_operands) return status;
+    return invalid_error(
+        "%s (for a batch of %lld; if the model was traced with another one, that number is written "
+        "into it: take it from x.shape[0] instead)",
+        status.message().c_str(), static_cast<long long>(batch_));
+  }
+  const bool in_parts = options_.micro_batches > 1;
   return invalid_error(
-      "%s (the model was exported with a batch of %lld and is used with %lld; "
-      "export with dynamic_axes, or use --batch-size %lld)",
+      "%s (the model was exported with a batch of %lld and is used with %lld rows%s; export with "
+      "dynamic_axes, or use --batch-size %lld%s)",
       status.message().c_str(), static_cast<long long>(file_batch_), static_cast<long long>(batch_),
-      static_cast<long long>(file_batch_));
+      in_parts ? " in a micro-batch" : "", static_cast<long long>(file_batch_),
+      in_parts ? " --micro-batches 1" : "");
 }
 
 // Shape arithmetic behind a refused node is unknown, too, and no problem of its own.
@@ -321,7 +394,7 @@ void Lowering::lower_node(const OnnxNode& node) {
     status = append(node, *op);
     if (status.ok()) return;
   }
-  note(node, batch_error(status).message());
+  note(node, batch_error(find_op(node.op), status).message());
   bind_unknown(node, false);
 }
 
@@ -347,13 +420,11 @@ Result<ValueId> Lowering::place_output() {
       output.type.dtype != DType::kFloat32 || output.value_kind == ValueKind::kInput) {
     return invalid_error("the output '%s' is not computed from the input", outputs[0].c_str());
   }
-  if (!output.is_batch_first) {
-    return batch_error(invalid_error(
-        "node '%s': its output does not start with the batch, and neither does the model's output "
-        "'%s' of shape %s",
-        batch_lost_at_.c_str(), outputs[0].c_str(), to_string(output.type.shape).c_str()));
-  }
-  return builder_.place(&output, Order::kLogical, output.type.shape.rank());
+  FT_ASSIGN_OR_RETURN(const ValueId id,
+                      builder_.place(&output, Order::kLogical, output.type.shape.rank()));
+  FT_RETURN_IF_ERROR(
+      check_output_rows(outputs[0], output.type.shape, batch_, place_of(id), rows_.lost()));
+  return id;
 }
 
 Result<Model> Lowering::run() {
@@ -377,8 +448,12 @@ Result<Model> Lowering::run() {
 }  // namespace
 
 Result<Model> lower_graph(const OnnxGraph& graph, const ImportOptions& options,
+                          const RowFacts* known, RowFacts* rows,
                           std::vector<ImportProblem>* problems) {
-  return Lowering(graph, options, problems).run();
+  Lowering lowering(graph, options, known, problems);
+  Result<Model> model = lowering.run();
+  *rows = lowering.row_facts();
+  return model;
 }
 
 }  // namespace ft

@@ -71,6 +71,9 @@ struct Model {
   ValueId output = kNoValue;
   int64_t batch = 0;
   Shape sample_shape;  // of one sample in logical order, e.g. {3, 32, 32}
+  // Where a sample's result depends on the others of its batch ("node 'x' (ReduceMean) takes ..."),
+  // so that only whole batches can be computed; empty: nowhere but in batch norm.
+  std::string rows_meet;
   // What was decided for the user, a sentence each, with the option that decides otherwise.
   std::vector<std::string> notes;
 

@@ -72,11 +72,13 @@ Result<Constant> read_elements(const onnx::TensorProto& tensor, const Field& fie
 Result<Constant> read_tensor(const onnx::TensorProto& tensor, const std::string& what) {
   if (tensor.data_location() == onnx::TensorProto::EXTERNAL || tensor.external_data_size() > 0) {
     return invalid_error(
-        "%s is stored outside the file; save the model in one file "
-        "(onnx.save with save_as_external_data=False)",
+        "%s is stored outside the file; save the model in one file: python3 -c \"import onnx; "
+        "onnx.save(onnx.load('MODEL.onnx'), 'ONE.onnx')\"",
         what.c_str());
   }
-  if (tensor.has_segment()) return invalid_error("%s is stored in segments", what.c_str());
+  if (tensor.has_segment())
+    return invalid_error("%s is stored in segments, which ONNX does not use: the file is damaged",
+                         what.c_str());
   FT_ASSIGN_OR_RETURN(const Shape shape, read_dims(tensor, what));
   switch (tensor.data_type()) {
     case onnx::TensorProto::FLOAT:
@@ -129,7 +131,7 @@ Status read_attribute(const onnx::AttributeProto& from, OnnxNode* node) {
                           "export a model without data-dependent branches";
       return {};
     default:
-      node->unsupported = "attribute '" + name + "' is of a type that is not supported";
+      node->unsupported = "attribute '" + name + "' is of a type that no supported operator has";
       return {};
   }
 }
@@ -206,14 +208,23 @@ Result<OnnxInput> read_input(const onnx::ValueInfoProto& from) {
   return input;
 }
 
+// PyTorch's newer exporter writes 18 and more whatever it is asked for; its older one is still
+// there.
+constexpr const char* kAdviceForNew =
+    "export again with opset_version=17 (from PyTorch 2.9 on: torch.onnx.export(..., dynamo=False, "
+    "opset_version=17))";
+constexpr const char* kAdviceForOld =
+    "export again with opset_version=14, or convert the file: python3 -c \"import onnx; from onnx "
+    "import version_converter; onnx.save(version_converter.convert_version(onnx.load('OLD.onnx'), "
+    "13), 'NEW.onnx')\"";
+
 Result<int> read_opset(const onnx::ModelProto& model) {
   for (const onnx::OperatorSetIdProto& opset : model.opset_import()) {
     if (!opset.domain().empty() && opset.domain() != "ai.onnx") continue;
     if (opset.version() < kOpsetMin || opset.version() > kOpsetMax) {
-      return invalid_error(
-          "the model uses opset %lld; %d to %d are supported: export with "
-          "opset_version=14",
-          static_cast<long long>(opset.version()), kOpsetMin, kOpsetMax);
+      return invalid_error("the model uses opset %lld; %d to %d are supported: %s",
+                           static_cast<long long>(opset.version()), kOpsetMin, kOpsetMax,
+                           opset.version() < kOpsetMin ? kAdviceForOld : kAdviceForNew);
     }
     return static_cast<int>(opset.version());
   }
@@ -233,7 +244,7 @@ Status read_initializers(onnx::GraphProto* proto, OnnxGraph* graph) {
     delete tensor.release_raw_data();
     if (tensor.name().empty() ||
         !graph->initializers.emplace(tensor.name(), std::move(constant)).second) {
-      return invalid_error("%s is nameless or defined twice", what.c_str());
+      return invalid_error("%s is nameless or defined twice: the file is damaged", what.c_str());
     }
     graph->initializer_order.push_back(tensor.name());
   }
@@ -283,11 +294,13 @@ Status read_values(const onnx::GraphProto& from, OnnxGraph* graph) {
   for (const onnx::ValueInfoProto& value : from.output()) {
     FT_RETURN_IF_ERROR(check_name(value.name(), "output"));
     if (names.count(value.name()) == 0) {
-      return invalid_error("the graph's output '%s' is made by no node", value.name().c_str());
+      return invalid_error("the graph's output '%s' is made by no node: the file is damaged",
+                           value.name().c_str());
     }
     graph->outputs.push_back(value.name());
   }
-  if (graph->outputs.empty()) return invalid_error("the graph has no output");
+  if (graph->outputs.empty())
+    return invalid_error("the graph has no output: export a model that returns a tensor");
   return {};
 }
 
@@ -327,8 +340,10 @@ void apply_node_edit(const OnnxNodeEdit& edit, onnx::NodeProto* node) {
     node->mutable_output()->DeleteSubrange(edit.output_count,
                                            node->output_size() - edit.output_count);
   }
-  for (int i = node->attribute_size() - 1; i >= 0 && !edit.remove_attribute.empty(); --i) {
-    if (node->attribute(i).name() == edit.remove_attribute) {
+  if (!edit.op.empty()) node->set_op_type(edit.op);
+  const std::vector<std::string>& removed = edit.remove_attributes;
+  for (int i = node->attribute_size() - 1; i >= 0; --i) {
+    if (std::find(removed.begin(), removed.end(), node->attribute(i).name()) != removed.end()) {
       node->mutable_attribute()->DeleteSubrange(i, 1);
     }
   }

@@ -70,7 +70,8 @@ struct OnnxNodeEdit {
   bool remove = false;
   int input_count = -1;   // drop the inputs from here on; -1: keep all
   int output_count = -1;  // likewise
-  std::string remove_attribute;
+  std::vector<std::string> remove_attributes;
+  std::string op = {};  // another operator; empty: the same
 };
 
 struct OnnxInitializerEdit {

@@ -91,13 +91,15 @@ ModelReport make_report(const Model& model) {
 std::string render_text(const ModelReport& report, const std::string& model_name) {
   std::string text;
   if (!report.unsupported.empty()) {
-    text +=
-        format("%s: %zu nodes cannot be trained\n", model_name.c_str(), report.unsupported.size());
+    text += format("%s: %zu node%s cannot be trained\n", model_name.c_str(),
+                   report.unsupported.size(), report.unsupported.size() == 1 ? "" : "s");
     for (const ImportProblem& problem : report.unsupported) {
       text += format("  %s (%s): %s\n", problem.node.c_str(), problem.op.c_str(),
                      problem.message.c_str());
     }
-    return text;
+    text += "supported operators:";
+    for (const Op& op : op_table()) text += std::string(" ") + op.name;
+    return text + '\n';
   }
   text += format("%s: opset %d, sample %s, output %s for a batch of %lld\n", model_name.c_str(),
                  report.opset, to_string(report.sample_shape).c_str(),
@@ -176,6 +178,8 @@ std::string render_json(const ModelReport& report, const std::string& model_name
     json["unsupported"].push_back(
         {{"node", problem.node}, {"op", problem.op}, {"message", problem.message}});
   }
+  json["operators"] = nlohmann::ordered_json::array();
+  for (const Op& op : op_table()) json["operators"].push_back(op.name);
   // A name in the file need not be valid UTF-8.
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }

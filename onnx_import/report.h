@@ -12,7 +12,8 @@
 //                 "work_bytes"}],
 //     "cuts": [{"before_layer", "forward_bytes", "gradient_bytes", "values": [string]}],
 //     "memory": {string: bytes} if asked for: what training on one device takes
-//     "unsupported": [{"node": string, "op": string, "message": string}]
+//     "unsupported": [{"node": string, "op": string, "message": string}],
+//     "operators": [string], those that are supported
 //   }
 // A cut lies between two neighbouring layers, so there is one fewer than there are layers. For a
 // model that was refused, "layers" and "cuts" are empty and the counts are 0.

@@ -4,14 +4,23 @@ namespace ft {
 
 Result<ValueId> bind_input(const OnnxGraph& graph, int64_t batch, ModelBuilder* builder) {
   if (graph.inputs.size() != 1) {
-    return invalid_error("the model has %zu inputs; exactly one, the samples, is supported%s%s",
-                         graph.inputs.size(), graph.inputs.empty() ? "" : ": the second is ",
-                         graph.inputs.size() > 1 ? graph.inputs[1].name.c_str() : "");
+    const std::string second =
+        graph.inputs.size() > 1 ? " (the second is '" + graph.inputs[1].name + "')" : "";
+    return invalid_error(
+        "the model has %zu inputs%s; exactly one, the samples, is supported: export a model that "
+        "takes one tensor and holds the rest as constants",
+        graph.inputs.size(), second.c_str());
   }
   const OnnxInput& input = graph.inputs[0];
-  if (!input.is_float || input.dims.empty()) {
-    return invalid_error("input '%s' must be a float32 tensor whose first dimension is the batch",
+  if (!input.is_float) {
+    return invalid_error("input '%s' is not float32: export the model for float32 samples",
                          input.name.c_str());
+  }
+  if (input.dims.empty()) {
+    return invalid_error(
+        "input '%s' has no dimensions; the first one must be the batch: export with an example "
+        "batch of samples",
+        input.name.c_str());
   }
   std::vector<int64_t> dims = {batch};
   for (size_t i = 1; i < input.dims.size(); ++i) {
@@ -24,20 +33,20 @@ Result<ValueId> bind_input(const OnnxGraph& graph, int64_t batch, ModelBuilder* 
     dims.push_back(input.dims[i].value);
   }
   if (batch < 1 || !is_sane(Shape(dims))) {
-    return invalid_error("input '%s' of shape %s is impossible", input.name.c_str(),
-                         to_string(Shape(dims)).c_str());
+    return invalid_error("input '%s' of shape %s is too large: use a smaller --batch-size",
+                         input.name.c_str(), to_string(Shape(dims)).c_str());
   }
   Value value;
   value.name = input.name;
   value.kind = ValueKind::kInput;
   value.type = {DType::kFloat32, Shape(dims)};
   const ValueId id = builder->add_value(value);
+  builder->model().input = id;
   Binding& binding = builder->bind(input.name);
   binding.kind = Binding::Kind::kValue;
   binding.value_kind = ValueKind::kInput;
   binding.type = value.type;
   binding.logical = id;
-  binding.is_batch_first = true;
   return id;
 }
 

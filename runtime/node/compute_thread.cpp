@@ -47,6 +47,7 @@ int64_t label_row_bytes(const net::Training& training, const Model& model) {
 ImportOptions import_options(const net::Training& training) {
   ImportOptions options;
   options.batch = training.batch_size() / micro_count(training);
+  options.micro_batches = micro_count(training);
   options.cross_entropy = training.loss() == net::kCrossEntropy;
   options.roles.freeze.assign(training.freeze().begin(), training.freeze().end());
   options.roles.train.assign(training.train().begin(), training.train().end());

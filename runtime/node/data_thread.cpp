@@ -55,10 +55,6 @@ LoadResult BatchLoader::evaluation(const Load& load, Split split) {
   return fill(load, split, samples);
 }
 
-int64_t evaluation_batches(const Dataset& dataset, int64_t rows, Split split) {
-  return (dataset.count(split) + rows - 1) / rows;
-}
-
 DataThread::DataThread(const Dataset* dataset, const BatchShape& shape, RunDirectory* directory,
                        Mailbox<DataResult>* results)
     : loader_(dataset, shape),

@@ -47,9 +47,6 @@ class BatchLoader {
   std::vector<int64_t> order_;
 };
 
-// Whole and incomplete batches that cover a split.
-int64_t evaluation_batches(const Dataset& dataset, int64_t rows, Split split = Split::kTest);
-
 struct JournalRequest {
   uint64_t term = 0;
   std::vector<RecordEntry> record;

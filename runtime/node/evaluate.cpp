@@ -29,12 +29,28 @@ Status write_npy(const std::string& path, const std::vector<float>& values, int6
   return write_file_atomic(path, std::as_bytes(std::span(file.data(), file.size())));
 }
 
+// Says which samples are left out where the model computes whole batches only.
+Status check_whole_batches(const Model& model, int64_t samples) {
+  const int64_t taken = evaluated_samples(model, samples);
+  if (taken == samples) return Status();
+  const std::string why = format("%s, so that only whole batches of %lld are computed",
+                                 model.rows_meet.c_str(), static_cast<long long>(model.batch));
+  if (taken == 0) {
+    return invalid_error("%s, but there are only %lld samples: use a smaller --batch-size",
+                         why.c_str(), static_cast<long long>(samples));
+  }
+  std::fprintf(stderr, "ftrun: %s: %lld of %lld samples are left out\n", why.c_str(),
+               static_cast<long long>(samples - taken), static_cast<long long>(samples));
+  return Status();
+}
+
 }  // namespace
 
 Status evaluate(const Options& options) {
   FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(options.model));
   ImportOptions import_options;
   import_options.batch = options.batch_size;
+  import_options.trains = false;
   import_options.cross_entropy = options.loss == LossKind::kCrossEntropy;
   FT_ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model,
                       import_file(options.model, *file, import_options));
@@ -43,6 +59,7 @@ Status evaluate(const Options& options) {
   const bool cross_entropy = options.loss == LossKind::kCrossEntropy;
   FT_RETURN_IF_ERROR(check_data(*model, *dataset, cross_entropy, options.data));
   const Split split = dataset->count(Split::kTest) > 0 ? Split::kTest : Split::kTrain;
+  FT_RETURN_IF_ERROR(check_whole_batches(*model, dataset->count(split)));
 
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   ThreadPool pool(options.threads > 0 ? options.threads : cores);
@@ -63,8 +80,8 @@ Status evaluate(const Options& options) {
   double loss_sum = 0;
   int64_t correct = 0;
   std::vector<float> logits;
-  const int64_t samples = dataset->count(split);
-  const int64_t batches = evaluation_batches(*dataset, options.batch_size, split);
+  const int64_t samples = evaluated_samples(*model, dataset->count(split));
+  const int64_t batches = (samples + options.batch_size - 1) / options.batch_size;
   for (int64_t batch = 0; batch < batches; ++batch) {
     const int64_t rows = std::min(options.batch_size, samples - batch * options.batch_size);
     LoadResult data = loader.evaluation(Load{LoadKind::kEvaluation, 0, batch, 0, 0}, split);

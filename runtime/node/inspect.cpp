@@ -65,7 +65,10 @@ Status inspect(const Options& options) {
   FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(options.model));
   ImportOptions import_options;
   import_options.batch = options.batch_size;
-  if (options.memory && options.sync) import_options.batch /= options.micro_batches;
+  if (options.memory && options.sync) {
+    import_options.batch /= options.micro_batches;
+    import_options.micro_batches = options.micro_batches;
+  }
   std::vector<ImportProblem> problems;
   Result<Model> model = import_model(file->bytes(), import_options, &problems);
   // A file that is no model at all has nothing to report.

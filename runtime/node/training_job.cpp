@@ -24,10 +24,17 @@ Status finish_training(TrainingJob* job, int64_t epochs, int64_t batches) {
   }
   training.set_batches_per_epoch(per_epoch);
   training.set_batches(batches > 0 ? batches : epochs * per_epoch);
-  const int64_t test = job->dataset->count(Split::kTest);
+  const int64_t rows = job->model->batch;
+  const int64_t test = evaluated_samples(*job->model, job->dataset->count(Split::kTest));
+  if (const int64_t left = job->dataset->count(Split::kTest) - test; left > 0) {
+    job->notes.push_back(format(
+        "evaluation takes %lld of %lld test samples: the model computes whole batches of %lld only",
+        static_cast<long long>(test), static_cast<long long>(test + left),
+        static_cast<long long>(rows)));
+  }
   training.set_evaluate(test > 0);
   training.set_evaluation_rows(test);
-  training.set_evaluation_batches(evaluation_batches(*job->dataset, job->model->batch));
+  training.set_evaluation_batches((test + rows - 1) / rows);
   training.set_data(job->data_spec);
   training.set_shuffle(job->shuffle);
   return Status();
@@ -164,6 +171,10 @@ Result<net::Training> load_training(const RunDirectory& directory) {
   int64_t batches = 0;
   FT_RETURN_IF_ERROR(parse_run(directory, &job, &batches));
   return job.training;
+}
+
+int64_t evaluated_samples(const Model& model, int64_t samples) {
+  return model.rows_meet.empty() ? samples : samples / model.batch * model.batch;
 }
 
 std::vector<double> estimate_layer_costs(const Model& model) {

@@ -49,6 +49,10 @@ Result<net::Training> load_training(const RunDirectory& directory);
 Status check_data(const Model& model, const Dataset& dataset, bool cross_entropy,
                   const std::string& data_spec);
 
+// How many of `samples` an evaluation takes: all, or, where the model computes whole batches
+// only (Model::rows_meet), those that fill batches.
+int64_t evaluated_samples(const Model& model, int64_t samples);
+
 // Estimated seconds of a training pass of each layer on a reference device, until devices are
 // measured: arithmetic plus memory traffic. Only proportions matter.
 std::vector<double> estimate_layer_costs(const Model& model);

@@ -120,7 +120,8 @@ TEST_CASE("batch normalization: a mean far from 0 costs no accuracy") {
 TEST_CASE("batch normalization: what does not fit is refused") {
   OpCase one = batch_norm({12, 3, 7, 9}, 12, true);
   one.inputs[1] = varied({11});
-  CHECK(make_plan(one).status().message() == "statistics or parameters 11 do not fit 12 channels");
+  CHECK(make_plan(one).status().message() ==
+        "parameters or statistics of shape 11 do not fit the 12 channels of 3x12x7x9");
   CHECK_FALSE(make_plan(batch_norm({5}, 5, true)).ok());
 }
 

@@ -412,8 +412,12 @@ TEST_CASE("conv: what does not fit is refused with its cause") {
   };
   const OpCase fine = case_of({4, 2, 7, 7}, {6, 4, 3, 3});
   REQUIRE(make_plan(fine).ok());
-  CHECK(message(OpCase(fine).with("auto_pad", "SAME_LOWER")) ==
-        "auto_pad=SAME_LOWER has no gradient here; export with explicit pads");
+  CHECK(message(OpCase(fine).with("auto_pad", "SAME")) ==
+        "auto_pad=SAME does not exist; it is NOTSET, VALID, SAME_UPPER or SAME_LOWER");
+  // Shapes are the file's: N, C, H, W.
+  CHECK(message(case_of({4, 2, 7, 7, 7}, {6, 4, 3, 3, 3})) ==
+        "input 2x4x7x7x7 with a kernel of 3 dimensions; windows of 1 and 2 dimensions are "
+        "supported");
   CHECK(message(OpCase(fine).with("group", int64_t{3})) ==
         "group 3 does not divide 4 input and 6 output channels");
   CHECK(message(OpCase(fine).with("group", int64_t{0})).starts_with("group 0"));

@@ -95,7 +95,7 @@ TEST_CASE("pools: what does not fit is refused") {
   const Shape shape = {3, 2, 8, 8};
   OpCase dilated = pool("MaxPool", shape, {2, 2}, {2, 2}, {0, 0, 0, 0});
   CHECK(make_plan(dilated).ok());
-  CHECK(message(dilated.with("dilations", Ints{2, 1})).find("dilations") != std::string::npos);
+  CHECK(message(dilated.with("dilations", Ints{2, 1})).find("dilated") != std::string::npos);
   CHECK(message(pool("MaxPool", shape, {2, 2}, {2, 2}, {2, 0, 0, 0})).starts_with("padding"));
   OpCase indices = pool("MaxPool", shape, {2, 2}, {2, 2}, {0, 0, 0, 0});
   indices.output_count = 2;

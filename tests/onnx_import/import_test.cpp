@@ -168,14 +168,6 @@ TEST_CASE("import: a batch baked in elsewhere is refused, naming the node") {
   CHECK(contains(error, "exported with a batch of 8"));
 }
 
-TEST_CASE("import: an output that lost the batch is refused, naming the node that mixes samples") {
-  OnnxWriter writer;
-  writer.input("x", {-1, 6}).weight("w", {6, 6}).node("Gemm", {"x", "w"}, {"h"});
-  writer.node("Transpose", {"h"}, {"t"}, {{"perm", Ints{1, 0}}}).node("Relu", {"t"}, {"y"});
-  writer.output("y");
-  CHECK(contains(error_of(writer, 3), "node 't': its output does not start with the batch"));
-}
-
 TEST_CASE("import: a transposed weight belongs to the layer of the product that reads it") {
   OnnxWriter writer;
   writer.input("x", {-1, 6}).weight("a", {6, 6}).weight("b", {6, 6});
