@@ -139,10 +139,8 @@ void Reactor::take_data(const DataResult& result) {
     core_.deliver(Machine::kCentral, JournalWrittenEvent{journal->term});
   } else {
     const auto& checkpoint = std::get<CheckpointResult>(result);
-    if (!checkpoint.status.ok()) {
-      return core_.deliver(Machine::kCentral, StopEvent{checkpoint.status});
-    }
-    core_.deliver(Machine::kCentral, CheckpointWrittenEvent{checkpoint.version});
+    core_.deliver(Machine::kCentral,
+                  CheckpointWrittenEvent{checkpoint.version, checkpoint.status});
   }
 }
 

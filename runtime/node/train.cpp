@@ -180,7 +180,7 @@ Result<std::vector<ConstBufferPtr>> values_of(const TrainingJob& job,
   return values_of_states(*job.model, layouts, states);
 }
 
-// What is left when the batches are done: hash, checkpoint, export.
+// What is left when the last state is on the disk: hash and export.
 Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
                                 const RunDirectory& directory, const Reactor& reactor) {
   const Complete& complete = *reactor.core().complete();
@@ -192,9 +192,6 @@ Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
   info.batches = complete.version + 1;
   info.weights_sha256 = weights_sha256(*job.model, values);
   if (options.export_path.empty()) values.clear();
-  const Checkpoint checkpoint{job.model_sha, complete.version, complete.term, snapshots};
-  FT_RETURN_IF_ERROR(
-      directory.with_remedy(write_checkpoint(directory.file("checkpoint.ftc"), checkpoint)));
   if (!options.export_path.empty()) {
     FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(directory.file("model.onnx")));
     FT_ASSIGN_OR_RETURN(const std::vector<std::byte> exported,
@@ -320,6 +317,7 @@ Status train_central(Options options) {
     FT_ASSIGN_OR_RETURN(resumed, read_resumed_run(*directory, job, parts.options.layer_bytes));
   }
   parts.options.restart = resumed.restart;
+  parts.options.restart.holders_may_come = options.role == Role::kCentral;
   // Nobody is needed to say how a finished run has ended.
   const bool is_over = options.resume && resumed.restart.checkpoint == job.training.batches() - 1;
   if (is_over) {

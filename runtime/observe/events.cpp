@@ -97,6 +97,10 @@ Json to_json(const PredictionReport& report) {
 
 Json to_json(const NoRoomReport& report) { return {{"event", "no_room"}, {"text", report.text}}; }
 
+Json to_json(const StoringReport& report) {
+  return {{"event", "storing"}, {"text", report.text}, {"seconds", seconds(report.us)}};
+}
+
 Json to_json(const WaitingReport& report) {
   return {{"event", "waiting"},
           {"batch", report.version},

@@ -121,6 +121,10 @@ struct Teller {
   std::string operator()(const NoRoomReport& room) const {
     return room.text + ": waiting for more devices";
   }
+  std::string operator()(const StoringReport& storing) const {
+    return format("%s; trying again for %.0f s, and everybody keeps what they hold of the run",
+                  storing.text.c_str(), seconds(storing.us));
+  }
   std::string operator()(const WaitingReport& waiting) const {
     return format(
         "nobody here holds layers %s after batch %lld: waiting for a device that does%s%s",

@@ -45,7 +45,7 @@ Actions Central::step(const Event& event, TimeUs now) {
                      resume();
                    }
                  },
-                 [&](const CheckpointWrittenEvent& e) { on_checkpoint_written(e.version); },
+                 [&](const CheckpointWrittenEvent& e) { on_checkpoint(e); },
                  [&](const InterruptEvent&) { on_interrupt(); },
                  [&](const StopEvent& e) { stop(e.status); },
                  [&](const LinksEvent& e) {
@@ -72,6 +72,7 @@ void Central::on_interrupt() {
                                               : "interrupted while layers were missing"));
     return;
   }
+  if (phase_ == Phase::kStoring && !store_failure_.ok()) return stop(store_failure_);
   interrupted_ = true;
   if (phase_ == Phase::kTraining) {
     batches_ = std::min(batches_, next_batch_ + (next_micro_ > 0 ? 1 : 0));
@@ -88,6 +89,7 @@ void Central::on_tick() {
     }
   }
   find_losses();
+  if (phase_ == Phase::kStoring && store_again_at_ >= 0 && now_ >= store_again_at_) store();
   if (waiting_for_layers_ && !gathered_ && gather_until_ >= 0 && now_ >= gather_until_) {
     gathered_ = true;
     choose();
@@ -188,13 +190,13 @@ int64_t Central::slowest_version() const {
 
 // ---- Words to others ----
 
-// After a failure the stages keep what they hold: central may be started again with --resume.
+// Only a finished run ends the stages. Otherwise they keep what they hold and wait: central may be
+// started again, with --resume or with options that work.
 void Central::stop(const Status& status) {
-  const bool failed = !status.ok() && status.code() != StatusCode::kInterrupted;
-  const bool keeps = failed && (finished_ >= 0 || options_.restart.resume);
+  const bool is_finished = phase_ == Phase::kStoring && status.ok();
   phase_ = Phase::kDone;
   for (const auto& [peer, device] : members_.all()) {
-    if (peer == options_.self || keeps) continue;
+    if (peer == options_.self || !is_finished) continue;
     net::Control message;
     if (device.member) {
       message.mutable_finish();

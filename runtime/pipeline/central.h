@@ -12,7 +12,10 @@
 //                                  |____ a device lost, at any moment _______       kSealing
 //                                  |____ kDraining <--join, leave-- kTraining <--record journaled
 //                                                                     all batches done |
-//                                                             kDone <--snapshots-- kCollecting
+//                                     kDone <--synced-- kStoring <--snapshots-- kCollecting
+//
+// A run is finished when its last state is on the synced disk. Before that nobody is told to let go
+// of anything, however central ends.
 
 #include <deque>
 #include <map>
@@ -35,6 +38,7 @@ namespace ft {
 // left. Without a run id central takes that of the first stage that holds a run.
 struct Restart {
   bool resume = false;
+  bool holders_may_come = true;  // stages that were there before central's end
   uint64_t term = 0;  // the newest in the journal
   net::Record record;
   int64_t checkpoint = -1;  // the version that the own stage was given from disk
@@ -99,7 +103,11 @@ struct CentralOptions {
   TimeUs heartbeat_us = 250 * kMillisecondUs;
 };
 
-// How long a run that only stages know waits for those who hold parts of it.
+// The last checkpoint is tried again that often, for so long: until there is room on the disk.
+constexpr TimeUs kStoreAgainUs = kSecondUs;
+constexpr TimeUs kStoreUs = 60 * kSecondUs;
+
+// How long a run that has got somewhere waits for those who hold parts of it.
 constexpr TimeUs kGatherUs = 10 * kSecondUs;
 
 class Central {
@@ -123,6 +131,7 @@ class Central {
     kTraining,
     kDraining,
     kCollecting,
+    kStoring,
     kDone
   };
   struct BatchSum {
@@ -228,11 +237,13 @@ class Central {
   void maybe_collect();
   void on_traffic(PeerId from, const net::Traffic& traffic);
   void maybe_complete();
+  void store();
+  void complete();
   void adapt_cuts();
 
   // Cuts: central_cuts.cpp
   void on_stored(PeerId from, const net::SnapshotStored& stored);
-  void on_checkpoint_written(int64_t version);
+  void on_checkpoint(const CheckpointWrittenEvent& written);
   void review();
   void release();
   int64_t newest_allowed() const;
@@ -327,6 +338,11 @@ class Central {
   CutInterval cut_interval_;
   net::Traffic traffic_;
   bool interrupted_ = false;
+
+  // Storing
+  TimeUs store_again_at_ = -1;  // -1: it is being written
+  TimeUs store_until_ = 0;
+  Status store_failure_;  // the first
 };
 
 }  // namespace ft

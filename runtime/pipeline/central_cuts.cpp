@@ -41,9 +41,23 @@ void Central::review() {
 }
 
 // What central's own stage keeps for the checkpoint before may go now, though the cut itself was
-// complete already.
-void Central::on_checkpoint_written(int64_t version) {
+// complete already. One that could not be written ends the run, but for the last: that is tried
+// again for a while, because all there is is held until it is written.
+void Central::on_checkpoint(const CheckpointWrittenEvent& written) {
+  const bool is_last = phase_ == Phase::kStoring && written.version == finished_;
+  if (!written.status.ok()) {
+    if (phase_ == Phase::kStoring && !is_last) return;  // the last one is on its way
+    if (!is_last || interrupted_ || now_ >= store_until_) return stop(written.status);
+    if (store_failure_.ok()) {
+      store_failure_ = written.status;
+      tell(StoringReport{written.status.message(), kStoreUs});
+    }
+    store_again_at_ = now_ + kStoreAgainUs;
+    return;
+  }
+  const int64_t version = written.version;
   checkpoints_.insert(version);
+  if (is_last) return complete();
   if (phase_ < Phase::kTraining) return;
   const int64_t complete = complete_;
   review();

@@ -47,6 +47,7 @@ void Central::lap(TimeUs* phase) {
 
 void Central::begin(const std::string& reason) {
   if (options_.run == RunId{}) return;  // until a stage comes that holds the run to go on with
+  if (phase_ == Phase::kStoring) return;  // nobody else is needed
   const bool restarted = phase_ == Phase::kWaiting && options_.restart.resume;
   const bool anew = phase_ > Phase::kWaiting && phase_ < Phase::kTraining;
   if (!anew && (drain_reason_.empty() || reason == "failure")) {
@@ -121,7 +122,8 @@ void Central::on_inventory(PeerId from, const net::Inventory& inventory) {
 // machine lost power): then a batch without a report is better than a run that goes back.
 int64_t Central::choose_version(int64_t floor) const {
   const int64_t version = book_.newest_whole(newest_allowed());
-  if (reported_known_ || (!from_stages_ && version >= floor)) return version;
+  const bool is_there = !from_stages_ && version >= 0 && version >= floor;
+  if (reported_known_ || is_there) return version;
   return book_.newest_whole(std::numeric_limits<int64_t>::max());
 }
 
@@ -152,10 +154,12 @@ void Central::wait_for_room(const Status& status) {
   tell(NoRoomReport{status.message()});
 }
 
-// A run that was begun elsewhere has got somewhere: before it begins again from the model file,
-// those who hold parts of it have time to come.
+// A run that was begun elsewhere, or that has told of batches, has got somewhere: before it begins
+// again from the model file, those who hold parts of it have time to come.
 bool Central::must_gather() {
-  if (!from_stages_ || reported_known_ || gathered_) return false;
+  const bool got_somewhere =
+      from_stages_ || (options_.restart.holders_may_come && finished_ever_ >= 0);
+  if (!got_somewhere || reported_known_ || gathered_) return false;
   if (gather_until_ < 0) gather_until_ = now_ + kGatherUs;
   return true;
 }

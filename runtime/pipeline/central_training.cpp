@@ -154,6 +154,9 @@ void Central::on_evaluation_loss(const net::EvaluationLoss& loss) {
 
 void Central::maybe_collect() {
   if (finished_ < batches_ - 1 || !evaluations_.empty()) return;
+  if (batches_ == 0) {  // what there is is in the model file
+    return stop(Status(StatusCode::kInterrupted, "interrupted before the first batch was trained"));
+  }
   drain_reason_.clear();
   phase_ = Phase::kCollecting;
   traffic_.Clear();
@@ -179,8 +182,22 @@ void Central::on_traffic(PeerId from, const net::Traffic& traffic) {
 void Central::maybe_complete() {
   if (phase_ != Phase::kCollecting || !members_.all_answered()) return;
   if (!book_.is_whole_at(options_.self, finished_)) return;
+  phase_ = Phase::kStoring;
+  store_until_ = now_ + kStoreUs;
+  if (checkpoints_.count(finished_) != 0) return complete();
+  if (checkpoint_ < finished_) store();
+}
+
+void Central::store() {
+  checkpoint_ = finished_;
+  store_again_at_ = -1;
+  actions_.push_back(WriteCheckpoint{finished_, book_.term_of(finished_)});
+}
+
+void Central::complete() {
   actions_.push_back(Complete{finished_, book_.term_of(finished_), traffic_});
-  stop(interrupted_ ? Status(StatusCode::kInterrupted, "interrupted") : Status());
+  const bool ends_early = interrupted_ && finished_ < options_.training.batches() - 1;
+  stop(ends_early ? Status(StatusCode::kInterrupted, "interrupted") : Status());
 }
 
 }  // namespace ft

@@ -121,6 +121,12 @@ struct NoRoomReport {
   std::string text;
 };
 
+// The last checkpoint cannot be written; that is tried again for so long.
+struct StoringReport {
+  std::string text;
+  TimeUs us = 0;
+};
+
 // Nobody who is here holds these layers at the newest complete cut: waiting for those who do.
 struct WaitingReport {
   int64_t version = 0;
@@ -174,6 +180,6 @@ using Report =
     std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport, DeviceLeftReport,
                  UnreachableReport, ForeignRunReport, DamagedReport, CutsReport, PredictionReport,
                  NoRoomReport, WaitingReport, BegunAgainReport, WaitingForRunReport, BatchReport,
-                 EvaluatedReport, StrangerReport>;
+                 EvaluatedReport, StoringReport, StrangerReport>;
 
 }  // namespace ft

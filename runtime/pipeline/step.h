@@ -123,8 +123,10 @@ struct DisconnectedEvent {
 struct JournalWrittenEvent {
   uint64_t term = 0;
 };
+// Not written when the status says so: the one before is still there.
 struct CheckpointWrittenEvent {
   int64_t version = -1;
+  Status status = {};
 };
 // The user wants an orderly end: central finishes the batches under way; a stage hands over what it
 // holds and leaves.

@@ -146,8 +146,9 @@ class Interrupt(cluster.Case):
             run.begin("a", "b").until_batch(60)
             run.central.send(signal.SIGINT)
             self.check_end(run.central, 130)
+            # The run is not over: they wait for a central that goes on with it.
             for stage in run.stages.values():
-                self.check_end(stage)
+                self.assertIsNone(stage.popen.poll())
             done = run.central.finished()["batches"]
             newest = run.central.all("batch")[-1]["batch"]
             self.assertEqual(done, newest + 1)
@@ -172,6 +173,45 @@ class Interrupt(cluster.Case):
             self.check_batches(run, 300)
             for stage in run.stages.values():
                 self.check_end(stage)
+
+    def test_the_stages_go_on_when_central_does(self):
+        with self.cluster(*RUN, "--batches", 300) as run:
+            run.begin("a", "b").until_batch(60)
+            run.central.send(signal.SIGINT)
+            self.check_end(run.central, 130)
+            run.start_central("--resume", "--workers", 2)
+            self.check_solo(run)
+            self.check_batches(run, 300)
+            for stage in run.stages.values():
+                self.check_end(stage)
+
+    def test_before_the_first_batch_it_goes_on_from_there(self):
+        with self.cluster(*RUN, "--batches", 40) as run:
+            run.start_stage("a")
+            central = run.start_central("--workers", 1)
+            central.until("device_joined")
+            central.send(signal.SIGINT)
+            self.check_end(central, 130)
+            run.start_central("--resume", "--workers", 1)
+            self.check_solo(run)
+
+    # What central waits for is at the stages alone: an interrupt must not destroy it.
+    def test_while_layers_are_missing(self):
+        with self.cluster(*RUN, "--batches", 300, "--global-every", 1) as run:
+            central = run.begin("a", "b")
+            central.until_batch(60)
+            central.kill()
+            run.wipe()
+            run.stages["b"].freeze()
+            central = run.start_central("--resume", "--workers", 1)
+            central.until("waiting")
+            central.send(signal.SIGINT)
+            self.check_end(central, 130)
+            self.assertIsNone(run.stages["a"].popen.poll())
+            run.stages["b"].wake()
+            run.start_central("--resume", "--workers", 2)
+            self.check_solo(run)
+            self.assertGreaterEqual(run.central.all("reconfigured")[0]["resume_batch"], 11)
 
     def test_during_a_recovery(self):
         with self.cluster(*RUN, "--batches", 300) as run:

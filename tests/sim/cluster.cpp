@@ -87,7 +87,8 @@ Cluster::Cluster(const ClusterOptions& options)
 SimDisk* Cluster::add_disk(const SimDisk& content) {
   disks_.push_back(std::make_unique<SimDisk>(content));
   SimDisk* disk = disks_.back().get();
-  reports_.push_back(std::make_unique<ReportChecker>(&all_.spec, disk, &all_.violations));
+  reports_.push_back(std::make_unique<ReportChecker>(&all_.spec, disk, &all_.snapshots,
+                                                     &all_.violations));
   reports_.back()->forget();
   return disk;
 }
@@ -282,7 +283,8 @@ void Cluster::find_winner() {
   if (winner_ != nullptr) return;
   for (const auto& process : processes_) {
     if (!process->is_central() || !process->has_ended() || process->was_killed()) continue;
-    if (process->status().code() == StatusCode::kRefused) continue;
+    const StatusCode code = process->status().code();
+    if (code == StatusCode::kRefused || code == StatusCode::kInterrupted) continue;
     winner_ = process.get();
     done_at_ = all_.world.now();
     check_statuses();
@@ -322,6 +324,7 @@ bool Cluster::is_over() {
   const bool struck = next_fault_ == options_.faults.size();
   if (!healed_ && (options_.heal || !struck)) return now - began_ > kGiveUpUs;
   restart_refused();
+  if (healed_ && leader_->has_ended()) restart_central();
   const TimeUs since = now - healed_at_;
   const bool waits = std::any_of(processes_.begin(), processes_.end(), [](const auto& process) {
     return process->is_running() && process->is_waiting_for_layers();

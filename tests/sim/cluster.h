@@ -86,6 +86,7 @@ class Cluster {
   void leads(const Process& central);
   bool is_over();
   void find_winner();
+  void restart_central();
   void restart_refused();
   bool hears_of(PeerId central, PeerId other) const;
   bool are_apart(PeerId first, PeerId second) const;

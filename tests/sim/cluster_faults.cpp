@@ -90,6 +90,9 @@ void Cluster::apply(const Fault& fault) {
     case FaultKind::kCentralPowerLoss:
     case FaultKind::kCentralWiped:
       return crash_central(fault);
+    case FaultKind::kCentralInterrupt:
+      leader_->interrupt();
+      return lasts(fault.duration, [this] { restart_central(); });
     case FaultKind::kTwoCentrals:
     case FaultKind::kTwoCentralsCopy:
       return take_over(fault);
@@ -205,6 +208,13 @@ void Cluster::crash_central(const Fault& fault) {
   });
 }
 
+// If it is gone, but for good.
+void Cluster::restart_central() {
+  const bool interrupted =
+      leader_->has_ended() && leader_->status().code() == StatusCode::kInterrupted;
+  if (leader_->was_killed() || interrupted) start_central(disk_, true, leader_->host());
+}
+
 // Central sleeps; somebody takes it for dead and starts another one elsewhere, at its address.
 void Cluster::take_over(const Fault& fault) {
   if (!leader_->is_running()) return;
@@ -234,7 +244,7 @@ void Cluster::heal() {
   healed_at_ = all_.world.now();
   all_.world.note("fault", "all is healed");
   all_.network.heal_all();
-  if (leader_->was_killed()) start_central(disk_, true, leader_->host());
+  restart_central();
   int stages = 0;
   for (const auto& process : processes_) {
     process->wake();

@@ -14,7 +14,8 @@ constexpr Weight kWeights[] = {{FaultKind::kCrash, 16},       {FaultKind::kPower
                                {FaultKind::kSlowDevice, 3},   {FaultKind::kLeave, 6},
                                {FaultKind::kJoin, 6},         {FaultKind::kCentralCrash, 9},
                                {FaultKind::kCentralWiped, 4}, {FaultKind::kCentralPowerLoss, 4},
-                               {FaultKind::kTwoCentrals, 3},  {FaultKind::kTwoCentralsCopy, 3}};
+                               {FaultKind::kTwoCentrals, 3},  {FaultKind::kTwoCentralsCopy, 3},
+                               {FaultKind::kCentralInterrupt, 5}};
 
 FaultKind draw_kind(Dice* dice) {
   int total = 0;
@@ -74,6 +75,7 @@ const char* name_of(FaultKind kind) {
                                                       "central-crash",
                                                       "central-power-loss",
                                                       "central-wiped",
+                                                      "central-interrupt",
                                                       "two-centrals",
                                                       "two-centrals-copy",
                                                       "restart",

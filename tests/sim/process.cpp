@@ -176,6 +176,9 @@ void Process::settle() {
   if (const Complete* complete = core_->complete()) {
     complete_ = *complete;
     final_snapshots_ = core_->snapshots(complete->version, complete->term);
+    if (complete->version >= 0 && setup_.disk->checkpoint_version() != complete->version) {
+      all_.violations.add("central ends before its last state is on the disk");
+    }
   }
   all_.world.note(name(), "is done, code %lld", static_cast<int64_t>(status_.code()));
   when_running(kFlushUs, [this] { end(); });

@@ -29,7 +29,11 @@ void TermChecker::resumed(uint64_t term, int64_t version, int64_t disk_checkpoin
 
 void ReportChecker::told(const Report& report) {
   if (const auto* reconfigured = std::get_if<ReconfiguredReport>(&report)) {
-    if (reconfigured->resume_batch > next_ && !has_gaps()) {
+    const bool skips = reconfigured->resume_batch > next_;
+    // A central that begins again rather skips what it was not told than throws state away.
+    skipped_ = skipped_ || (skips && reconfigured->reason == "restart" &&
+                            !snapshots_.exists_up_to(disk_.record(), next_ - 1));
+    if (skips && !has_gaps()) {
       violations_.add(format("training resumed at batch %lld, but batch %lld was never told",
                              static_cast<long long>(reconfigured->resume_batch),
                              static_cast<long long>(next_)));

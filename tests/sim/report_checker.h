@@ -2,7 +2,8 @@
 
 // ReportChecker: looks at what a run directory says of the run. Batches are told in order, each at
 // least once, and again only when they were rolled back; evaluations exactly once; training never
-// resumes below a checkpoint that anybody knew of; terms only grow.
+// resumes below a checkpoint that anybody knew of; terms only grow. Batches are skipped only by a
+// central that begins again, when no cut at or below what was told is whole.
 
 #include <cstdint>
 #include <map>
@@ -11,6 +12,7 @@
 #include "runtime/pipeline/report.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/sim_disk.h"
+#include "tests/sim/snapshot_checker.h"
 #include "tests/sim/violations.h"
 
 namespace ft::sim {
@@ -36,8 +38,9 @@ class TermChecker {
 // Of a disk; goes on when another central takes it up.
 class ReportChecker {
  public:
-  ReportChecker(const RunSpec* spec, const SimDisk* disk, Violations* violations)
-      : spec_(*spec), disk_(*disk), violations_(*violations) {}
+  ReportChecker(const RunSpec* spec, const SimDisk* disk, const SnapshotChecker* snapshots,
+                Violations* violations)
+      : spec_(*spec), disk_(*disk), snapshots_(*snapshots), violations_(*violations) {}
 
   void told(const Report& report);
   // The newest lines were lost: what is left is what was told.
@@ -49,11 +52,13 @@ class ReportChecker {
   void batch(const BatchReport& report);
   void evaluated(const EvaluatedReport& report);
   // Some of what happened was never told here, or was forgotten.
-  bool has_gaps() const { return disk_.began_empty || disk_.lost_events; }
+  bool has_gaps() const { return disk_.began_empty || disk_.lost_events || skipped_; }
 
   const RunSpec& spec_;
   const SimDisk& disk_;
+  const SnapshotChecker& snapshots_;
   Violations& violations_;
+  bool skipped_ = false;
   int64_t next_ = 0;
   int64_t newest_ = -1;
   std::map<int64_t, double> losses_;  // as told last

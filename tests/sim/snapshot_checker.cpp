@@ -111,13 +111,24 @@ bool SnapshotChecker::is_anything_held() const {
 bool SnapshotChecker::exists(const net::Record& record, int64_t floor) const {
   if (floor < 0) return true;  // the model file is enough
   for (int64_t version = floor; version < spec_.batches; ++version) {
-    bool whole = true;
-    for (int layer = 0; layer < spec_.layers && whole; ++layer) {
-      whole = is_held({version, layer, term_by(record, version)});
-    }
-    if (whole) return true;
+    if (is_whole(record, version)) return true;
   }
   return false;
+}
+
+bool SnapshotChecker::exists_up_to(const net::Record& record, int64_t newest) const {
+  for (int64_t version = newest; version >= 0; --version) {
+    if (is_whole(record, version)) return true;
+  }
+  return false;
+}
+
+bool SnapshotChecker::is_whole(const net::Record& record, int64_t version) const {
+  bool whole = true;
+  for (int layer = 0; layer < spec_.layers && whole; ++layer) {
+    whole = is_held({version, layer, term_by(record, version)});
+  }
+  return whole;
 }
 
 }  // namespace ft::sim

@@ -36,11 +36,14 @@ class SnapshotChecker {
 
   // Whether a cut at `floor` or above is whole by this record among those who are there.
   bool exists(const net::Record& record, int64_t floor) const;
+  // Whether one at `newest` or below is.
+  bool exists_up_to(const net::Record& record, int64_t newest) const;
   bool is_held(const SnapshotKey& key) const;
   bool is_anything_held() const;
 
  private:
   using Keys = std::set<SnapshotKey>;
+  bool is_whole(const net::Record& record, int64_t version) const;
   void stored(const SnapshotKey& key);
   void check_count(const std::string& name, const Keys& held);
   void deleted(const std::string& name, int64_t newest, int64_t oldest_left, bool lags,
