@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "onnx_import/builder.h"
+#include "onnx_import/ending.h"
 #include "onnx_import/fold.h"
 #include "onnx_import/sources.h"
 
@@ -17,7 +18,11 @@ class Lowering {
  public:
   Lowering(const OnnxGraph& graph, const ImportOptions& options,
            std::vector<ImportProblem>* problems)
-      : graph_(graph), batch_(options.batch), problems_(*problems), builder_(graph.opset) {
+      : graph_(graph),
+        batch_(options.batch),
+        cross_entropy_(options.cross_entropy),
+        problems_(*problems),
+        builder_(graph.opset) {
     for (const OnnxNode& node : graph.nodes) wanted_.insert(node.inputs.begin(), node.inputs.end());
     wanted_.insert(graph.outputs.begin(), graph.outputs.end());
   }
@@ -47,6 +52,7 @@ class Lowering {
 
   const OnnxGraph& graph_;
   const int64_t batch_;
+  const bool cross_entropy_;
   int64_t file_batch_ = 0;  // 0: symbolic
   int64_t folded_elements_ = 0;
   std::string batch_lost_at_;     // the first node whose output no longer starts with the batch
@@ -353,7 +359,9 @@ Result<ValueId> Lowering::place_output() {
         "'%s' of shape %s",
         batch_lost_at_.c_str(), outputs[0].c_str(), to_string(output.type.shape).c_str()));
   }
-  return builder_.place(&output, Order::kLogical, output.type.shape.rank());
+  FT_ASSIGN_OR_RETURN(const ValueId id,
+                      builder_.place(&output, Order::kLogical, output.type.shape.rank()));
+  return cross_entropy_ ? leave_out_softmax(&builder_.model(), id) : id;
 }
 
 Result<Model> Lowering::run() {
