@@ -45,10 +45,6 @@ Result<TrainingJob> load_job(const RunDirectory& directory);
 // What that run trains with, without opening its data.
 Result<net::Training> load_training(const RunDirectory& directory);
 
-// The model and the data fit together: shapes, classes. Errors: kInvalid.
-Status check_data(const Model& model, const Dataset& dataset, bool cross_entropy,
-                  const std::string& data_spec);
-
 // Estimated seconds of a training pass of each layer on a reference device, until devices are
 // measured: arithmetic plus memory traffic. Only proportions matter.
 std::vector<double> estimate_layer_costs(const Model& model);
