@@ -149,8 +149,11 @@ class Training(ftrun.Case):
         self.assertEqual(len(warnings), 1, self.losses(outcome))
         self.assertIn("-fold since batch", warnings[0]["text"])
         self.assertIn("`--lr 300` is probably too high", warnings[0]["text"])
+        # Without its checkpoint the run trains all batches again.
+        (outcome.run_dir / "checkpoint.ftc").unlink()
         again = self.run_ftrun("--resume", "--run-dir", outcome.run_dir, "--progress", "json")
         self.assertEqual(again.code, 0, again.err)
+        self.assertEqual(len(again.all("batch")), 40)
         self.assertEqual(again.all("warning"), [])
         lower = self.train(self.plain, *words, "--batches", 40, "--lr", 0.05)
         self.assertEqual(lower.all("warning"), [])
