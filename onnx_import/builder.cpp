@@ -162,6 +162,7 @@ Model ModelBuilder::finish(ValueId input, ValueId output) {
     for (const ValueId id : model_.nodes[i].outputs) keep(id);
   }
   Model result;
+  result.notes = std::move(model_.notes);
   for (size_t i = 0; i < model_.values.size(); ++i) {
     if (renumbered[i] == kNoValue) continue;
     renumbered[i] = static_cast<ValueId>(result.values.size());

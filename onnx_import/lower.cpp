@@ -5,6 +5,7 @@
 
 #include "onnx_import/advice.h"
 #include "onnx_import/builder.h"
+#include "onnx_import/ending.h"
 #include "onnx_import/fold.h"
 #include "onnx_import/rebind.h"
 #include "onnx_import/sources.h"
@@ -424,7 +425,7 @@ Result<ValueId> Lowering::place_output() {
                       builder_.place(&output, Order::kLogical, output.type.shape.rank()));
   FT_RETURN_IF_ERROR(
       check_output_rows(outputs[0], output.type.shape, batch_, place_of(id), rows_.lost()));
-  return id;
+  return options_.cross_entropy ? leave_out_softmax(&builder_.model(), id) : id;
 }
 
 Result<Model> Lowering::run() {

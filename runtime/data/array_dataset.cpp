@@ -11,10 +11,22 @@ namespace {
 
 Shape row_shape(const NumberArray& array) { return Shape(array.shape.dims().subspan(1)); }
 
+int64_t count_used(const NumberArray& labels, int64_t classes) {
+  if (classes == 0) return 0;
+  std::vector<bool> used(static_cast<size_t>(classes));
+  for (int64_t row = 0; row < labels.rows(); ++row) {
+    used[static_cast<size_t>(labels.read_integer(row))] = true;
+  }
+  return std::count(used.begin(), used.end(), true);
+}
+
 class ArrayDataset final : public Dataset {
  public:
-  explicit ArrayDataset(ArraySource source)
-      : source_(std::move(source)), sample_shape_(row_shape(source_.splits[0].samples)) {
+  ArrayDataset(ArraySource source, std::vector<std::string> notes)
+      : source_(std::move(source)),
+        sample_shape_(row_shape(source_.splits[0].samples)),
+        notes_(std::move(notes)),
+        used_classes_(count_used(source_.splits[0].targets, source_.classes)) {
     const ByteScale& scale = source_.scale;
     FT_CHECK(scale.means.size() == scale.deviations.size());
     FT_CHECK(scale.means.size() == 1 ||
@@ -30,9 +42,14 @@ class ArrayDataset final : public Dataset {
   const Shape& sample_shape() const override { return sample_shape_; }
   int64_t classes() const override { return source_.classes; }
 
-  int64_t target_elements() const override {
-    return source_.classes > 0 ? 1 : source_.splits[0].targets.row_elements();
+  int64_t used_classes() const override { return used_classes_; }
+
+  Shape target_shape() const override {
+    return source_.classes > 0 ? Shape() : row_shape(source_.splits[0].targets);
   }
+
+  std::vector<std::string> notes() const override { return notes_; }
+  std::string targets_name(Split split) const override { return part(split).targets_path; }
 
   int64_t count(Split split) const override {
     const NumberArray& samples = part(split).samples;
@@ -77,6 +94,8 @@ class ArrayDataset final : public Dataset {
 
   ArraySource source_;
   Shape sample_shape_;
+  std::vector<std::string> notes_;
+  int64_t used_classes_;
   std::vector<float> byte_values_;  // 256 for each entry of the scale
 };
 
@@ -85,49 +104,26 @@ Status check_finite(const std::string& path, const NumberArray& array) {
   std::vector<float> row(static_cast<size_t>(array.row_elements()));
   for (int64_t index = 0; index < array.rows(); ++index) {
     array.read_floats(index, row.data());
-    for (const float value : row) {
-      if (std::isfinite(value)) continue;
-      return invalid_error("%s: row %" PRId64 " holds %g; training needs finite float32 numbers",
-                           path.c_str(), index, static_cast<double>(value));
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (std::isfinite(row[i])) continue;
+      const double stored = array.read_double(index, static_cast<int64_t>(i));
+      return invalid_error(
+          "%s: row %" PRId64
+          " holds %g, which is no finite float32 number; leave such rows out of "
+          "both files: keep = numpy.isfinite(a.astype('<f4')).reshape(len(a), -1).all(1)",
+          path.c_str(), index, stored);
     }
   }
   return Status();
 }
 
-Status check_labels(const std::string& path, const NumberArray& labels, int64_t classes) {
-  if (labels.row_elements() != 1) {
-    return invalid_error(
-        "%s: %s integers; labels are one class number a sample, [N] (for regression save float32 "
-        "targets)",
-        path.c_str(), to_string(labels.shape).c_str());
-  }
-  for (int64_t index = 0; index < labels.rows(); ++index) {
-    const int64_t label = labels.read_integer(index);
-    if (label >= 0 && label < classes) continue;
-    return invalid_error("%s: label %" PRId64 " at index %" PRId64 " is outside 0..%" PRId64
-                         " (%" PRId64 " classes)",
-                         path.c_str(), label, index, classes - 1, classes);
-  }
-  return Status();
-}
-
-// The highest label plus one, where no format fixes the number of classes.
-int64_t count_classes(const NumberArray& labels) {
-  int64_t highest = 0;
-  for (int64_t index = 0; index < labels.rows(); ++index) {
-    const int64_t label = labels.read_integer(index);
-    if (label < kClassesMax) highest = std::max(highest, label);
-  }
-  return highest + 1;
-}
-
-Status check_split(const ArraySplit& split, int64_t classes) {
+Status check_counts(const ArraySplit& split) {
   const NumberArray& samples = split.samples;
   const NumberArray& targets = split.targets;
   if (samples.shape.rank() < 2) {
     return invalid_error(
-        "%s: shape %s; samples have a dimension beside their count: save "
-        "x.reshape(N, 1)",
+        "%s: shape [%s]: samples have a dimension beside their count: numpy.save(file, "
+        "x.reshape(-1, 1))",
         split.samples_path.c_str(), to_string(samples.shape).c_str());
   }
   if (samples.rows() != targets.rows()) {
@@ -140,36 +136,107 @@ Status check_split(const ArraySplit& split, int64_t classes) {
     return invalid_error("%s: %" PRId64 " samples are more than the limit of %" PRId64,
                          split.samples_path.c_str(), samples.rows(), kSamplesMax);
   }
-  FT_RETURN_IF_ERROR(check_finite(split.samples_path, samples));
-  if (classes == 0) return check_finite(split.targets_path, targets);
-  return check_labels(split.targets_path, targets, classes);
+  return check_finite(split.samples_path, samples);
+}
+
+// The split's targets become labels. Where the format has a number of classes, they fit it.
+Status take_labels(ArraySplit* split, int64_t classes, std::vector<std::string>* notes) {
+  FT_ASSIGN_OR_RETURN(Labels labels, read_labels(split->targets_path, split->targets));
+  for (int64_t row = 0; classes > 0 && row < labels.numbers.rows(); ++row) {
+    const int64_t label = labels.numbers.read_integer(row);
+    if (label < classes) continue;
+    return invalid_error("%s: row %" PRId64 " holds the label %" PRId64
+                         ", which is outside 0..%" PRId64 " (%" PRId64
+                         " classes); it is damaged: get the file again",
+                         split->targets_path.c_str(), row, label, classes - 1, classes);
+  }
+  split->targets = std::move(labels.numbers);
+  if (!labels.note.empty()) notes->push_back(std::move(labels.note));
+  return Status();
+}
+
+int64_t count_classes(const NumberArray& labels) {
+  int64_t highest = 0;
+  for (int64_t row = 0; row < labels.rows(); ++row) {
+    highest = std::max(highest, labels.read_integer(row));
+  }
+  return highest + 1;
+}
+
+Status take_values(const ArraySplit& split, std::vector<std::string>* notes) {
+  FT_RETURN_IF_ERROR(check_finite(split.targets_path, split.targets));
+  const NumberArray& targets = split.targets;
+  if (is_float(targets.type)) return Status();
+  bool rounded = false;
+  std::vector<float> row(static_cast<size_t>(targets.row_elements()));
+  for (int64_t index = 0; index < targets.rows(); ++index) {
+    targets.read_floats(index, row.data());
+    for (size_t i = 0; i < row.size(); ++i) {
+      rounded = rounded ||
+                static_cast<double>(row[i]) != targets.read_double(index, static_cast<int64_t>(i));
+    }
+  }
+  notes->push_back(format("%s: %s numbers are taken as float32 targets%s",
+                          split.targets_path.c_str(), info_of(targets.type).name,
+                          rounded ? ", rounded to 24 bits" : ""));
+  return Status();
+}
+
+Status check_alike(const ArraySplit& train, const ArraySplit& test) {
+  const bool bytes = train.samples.type == NumberType::kUint8;
+  if (bytes != (test.samples.type == NumberType::kUint8)) {
+    return invalid_error(
+        "%s: samples unlike those of %s: bytes are read as x/255, floats as they are; save both in "
+        "one type",
+        test.samples_path.c_str(), train.samples_path.c_str());
+  }
+  if (!(row_shape(test.samples) == row_shape(train.samples))) {
+    return invalid_error("%s: samples unlike those of %s: %s against %s; save both in one shape",
+                         test.samples_path.c_str(), train.samples_path.c_str(),
+                         rows_text(row_shape(test.samples).dims()).c_str(),
+                         rows_text(row_shape(train.samples).dims()).c_str());
+  }
+  return Status();
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Dataset>> make_array_dataset(ArraySource source) {
-  const ArraySplit& train = source.splits[0];
-  const ArraySplit& test = source.splits[1];
+Result<std::unique_ptr<Dataset>> make_array_dataset(ArraySource source, TargetKind targets) {
+  ArraySplit& train = source.splits[0];
+  ArraySplit& test = source.splits[1];
   FT_CHECK(train.samples.bytes && train.targets.bytes);
   FT_CHECK(!test.samples.bytes == !test.targets.bytes);
-  if (source.classes == 0 && !is_float(train.targets.type)) {
-    source.classes = count_classes(train.targets);
+  std::vector<std::string> notes;
+  int64_t classes = source.classes;
+  for (ArraySplit* split : {&train, &test}) {
+    if (!split->samples.bytes) continue;
+    FT_RETURN_IF_ERROR(check_counts(*split));
+    if (targets == TargetKind::kValues) {
+      FT_RETURN_IF_ERROR(take_values(*split, &notes));
+      continue;
+    }
+    FT_RETURN_IF_ERROR(take_labels(split, source.classes, &notes));
+    const int64_t found = count_classes(split->targets);
+    if (split == &test && found > classes) {
+      notes.push_back(format("%s: labels up to %" PRId64 ", but those of %s end at %" PRId64
+                             ": nobody teaches the model the others",
+                             test.targets_path.c_str(), found - 1, train.targets_path.c_str(),
+                             classes - 1));
+    }
+    classes = std::max(classes, found);
   }
-  FT_RETURN_IF_ERROR(check_split(train, source.classes));
   if (test.samples.bytes) {
-    if (is_float(test.targets.type) != is_float(train.targets.type) ||
-        test.targets.row_elements() != train.targets.row_elements()) {
-      return invalid_error("%s: targets unlike those of %s in type or shape",
-                           test.targets_path.c_str(), train.targets_path.c_str());
+    FT_RETURN_IF_ERROR(check_alike(train, test));
+    if (targets == TargetKind::kValues && !(row_shape(test.targets) == row_shape(train.targets))) {
+      return invalid_error("%s: targets unlike those of %s: %s against %s; save both in one shape",
+                           test.targets_path.c_str(), train.targets_path.c_str(),
+                           rows_text(row_shape(test.targets).dims()).c_str(),
+                           rows_text(row_shape(train.targets).dims()).c_str());
     }
-    if (is_float(test.samples.type) != is_float(train.samples.type) ||
-        !(row_shape(test.samples) == row_shape(train.samples))) {
-      return invalid_error("%s: samples unlike those of %s in shape, or bytes against floats",
-                           test.samples_path.c_str(), train.samples_path.c_str());
-    }
-    FT_RETURN_IF_ERROR(check_split(test, source.classes));
   }
-  return Result<std::unique_ptr<Dataset>>(std::make_unique<ArrayDataset>(std::move(source)));
+  source.classes = classes;
+  return Result<std::unique_ptr<Dataset>>(
+      std::make_unique<ArrayDataset>(std::move(source), std::move(notes)));
 }
 
 }  // namespace ft

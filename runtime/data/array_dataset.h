@@ -10,12 +10,11 @@
 
 #include "runtime/base/status.h"
 #include "runtime/data/dataset.h"
+#include "runtime/data/labels.h"
 #include "runtime/data/number_array.h"
 
 namespace ft {
 
-// More classes than this are a mistake in the labels.
-constexpr int64_t kClassesMax = 1 << 20;
 constexpr int64_t kSamplesMax = int64_t{1} << 31;
 
 // A byte x of channel c (axis 0 of the sample) becomes (x/255 - means[c]) / deviations[c]; one
@@ -30,17 +29,18 @@ struct ArraySplit {
   std::string samples_path;  // for messages
   std::string targets_path;
   NumberArray samples;  // [N, ...]; without bytes: there is no such split
-  NumberArray targets;  // [N] or [N, 1] integers: labels; floats [N, ...]: regression targets
+  NumberArray targets;  // [N, ...]; of any type
 };
 
 struct ArraySource {
   std::string name;
-  int64_t classes = 0;  // 0: the highest training label plus one, or none with float targets
+  int64_t classes = 0;  // 0: the highest label plus one, or none with values as targets
   ByteScale scale;
   std::array<ArraySplit, 2> splits;  // by Split
 };
 
-// Errors: kInvalid, naming the file, the index and the value.
-Result<std::unique_ptr<Dataset>> make_array_dataset(ArraySource source);
+// Errors: kInvalid, naming the file, the row, the value and the remedy.
+Result<std::unique_ptr<Dataset>> make_array_dataset(ArraySource source,
+                                                    TargetKind targets = TargetKind::kLabels);
 
 }  // namespace ft

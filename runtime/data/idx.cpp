@@ -17,7 +17,10 @@ Result<NumberArray> read_idx(const std::string& path) {
   FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file_or_gzip(path, kIdxBytesMax));
   const auto byte = [&](size_t i) { return static_cast<uint32_t>(file->data()[i]); };
   if (file->size() < kMagicBytes || byte(0) != 0 || byte(1) != 0) {
-    return invalid_error("%s: not an IDX file (it must start with two zero bytes)", path.c_str());
+    return invalid_error(
+        "%s: not an IDX file (it must start with two zero bytes); fetch it again, or save the "
+        "numbers with numpy and use npy:X,Y",
+        path.c_str());
   }
   if (byte(2) != kUnsignedByte) {
     return invalid_error(
@@ -28,8 +31,10 @@ Result<NumberArray> read_idx(const std::string& path) {
   const int rank = static_cast<int>(byte(3));
   const size_t header_bytes = kMagicBytes + 4 * static_cast<size_t>(rank);
   if (rank < 1 || rank > kRankMax || file->size() < header_bytes) {
-    return invalid_error("%s: bad IDX header: %d dimensions in a file of %zu bytes", path.c_str(),
-                         rank, file->size());
+    return invalid_error(
+        "%s: bad IDX header: %d dimensions in a file of %zu bytes; it is damaged or was cut "
+        "off: fetch it again",
+        path.c_str(), rank, file->size());
   }
   std::array<int64_t, kRankMax> dims{};
   for (size_t axis = 0; axis < static_cast<size_t>(rank); ++axis) {

@@ -103,16 +103,28 @@ class HeaderParser {
   std::string_view rest_;
 };
 
+// How to write it so that it is read. `>f4` differs from `<f4` in the order of its bytes only.
+std::string type_remedy(std::string_view descr) {
+  const char kind = descr.size() > 1 ? descr[1] : ' ';
+  if (kind == 'U' || kind == 'S' || kind == 'O') {
+    return "text and objects are no numbers; names of classes become class numbers with "
+           "numpy.save(file, numpy.unique(x, return_inverse=True)[1])";
+  }
+  if (descr.starts_with('>')) {
+    return format("its bytes are in big-endian order: numpy.save(file, x.astype('<%.8s'))",
+                  std::string(descr.substr(1)).c_str());
+  }
+  if (kind == 'c')
+    return "complex numbers are not trained on: save x.real, or both parts as floats";
+  return "save real numbers: numpy.save(file, x.astype('<f4')), or '<i8' for class labels";
+}
+
 Result<NumberType> number_type(const std::string& path, std::string_view descr) {
-  if (descr == "|u1") return NumberType::kUint8;
-  if (descr == "<i4") return NumberType::kInt32;
-  if (descr == "<i8") return NumberType::kInt64;
-  if (descr == "<f4") return NumberType::kFloat32;
-  if (descr == "<f8") return NumberType::kFloat64;
-  const bool big_endian = descr.starts_with('>');
-  return invalid_error(
-      "%s: %s '%.16s' is not read; save it again as x.astype('<f4'), '<f8', '<i4', '<i8' or 'u1'",
-      path.c_str(), big_endian ? "big-endian type" : "type", std::string(descr).c_str());
+  for (const NumberTypeInfo& info : kNumberTypes) {
+    if (descr == info.descr) return info.type;
+  }
+  return invalid_error("%s: type '%.16s' is not read: %s", path.c_str(), std::string(descr).c_str(),
+                       type_remedy(descr).c_str());
 }
 
 }  // namespace
@@ -150,8 +162,10 @@ Result<NumberArray> read_npy(const std::string& path) {
   NumberArray array;
   FT_ASSIGN_OR_RETURN(array.type, number_type(path, *header.descr));
   if (*header.fortran_order) {
-    return invalid_error("%s: Fortran order; save numpy.ascontiguousarray(x) instead",
-                         path.c_str());
+    return invalid_error(
+        "%s: its numbers are in Fortran order: numpy.save(file, "
+        "numpy.ascontiguousarray(x))",
+        path.c_str());
   }
   array.shape = *header.shape;
   array.bytes = file;

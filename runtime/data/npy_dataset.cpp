@@ -27,15 +27,17 @@ Status read_split(const std::string& samples_path, const std::string& targets_pa
   FT_ASSIGN_OR_RETURN(split->targets, read_npy(targets_path));
   const NumberType type = split->samples.type;
   if (type != NumberType::kUint8 && !is_float(type)) {
-    return invalid_error("%s: samples are integers; save bytes (u1) or x.astype('<f4')",
-                         samples_path.c_str());
+    return invalid_error(
+        "%s: its samples are %s; bytes (uint8, read as x/255) and floats are: "
+        "numpy.save(file, x.astype('<f4'))",
+        samples_path.c_str(), info_of(type).name);
   }
   return Status();
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Dataset>> open_npy(const std::string& paths) {
+Result<std::unique_ptr<Dataset>> open_npy(const std::string& paths, TargetKind targets) {
   const std::vector<std::string> files = split_at_commas(paths);
   bool complete = files.size() == 2 || files.size() == 4;
   for (const std::string& file : files) complete = complete && !file.empty();
@@ -48,7 +50,7 @@ Result<std::unique_ptr<Dataset>> open_npy(const std::string& paths) {
   source.name = "npy:" + files[0];
   FT_RETURN_IF_ERROR(read_split(files[0], files[1], &source.splits[0]));
   if (files.size() == 4) FT_RETURN_IF_ERROR(read_split(files[2], files[3], &source.splits[1]));
-  return make_array_dataset(std::move(source));
+  return make_array_dataset(std::move(source), targets);
 }
 
 }  // namespace ft

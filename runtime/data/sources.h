@@ -22,8 +22,9 @@ Result<std::unique_ptr<Dataset>> open_idx(const std::string& directory);
 // The binary version of CIFAR-10: data_batch_1.bin to _5, test_batch.bin (may be absent).
 Result<std::unique_ptr<Dataset>> open_cifar10(const std::string& directory);
 
-// X,Y or X,Y,XTEST,YTEST; bytes are scaled by 1/255, floats are left as they are.
-Result<std::unique_ptr<Dataset>> open_npy(const std::string& paths);
+// X,Y or X,Y,XTEST,YTEST; bytes are scaled by 1/255, floats are left as they are. Targets of any
+// type become what `targets` says (labels.h).
+Result<std::unique_ptr<Dataset>> open_npy(const std::string& paths, TargetKind targets);
 
 // SHAPE:CLASSES[:COUNT]; no test split.
 Result<std::unique_ptr<Dataset>> open_synthetic(const std::string& rest, uint64_t seed);

@@ -38,7 +38,6 @@ class SyntheticDataset final : public Dataset {
 
   const Shape& sample_shape() const override { return shape_; }
   int64_t classes() const override { return classes_; }
-  int64_t target_elements() const override { return 1; }
   int64_t count(Split split) const override { return split == Split::kTrain ? count_ : 0; }
 
   std::string description() const override {

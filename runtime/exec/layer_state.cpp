@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <span>
 
 #include "runtime/base/digest.h"
 
@@ -23,6 +24,16 @@ void gather(const Model& model, const std::vector<ValueId>& ids, std::byte* targ
     std::memcpy(target, value.data->data(), value.data->size());
     target += value.data->size();
   }
+}
+
+// Looks at the bits: no branch for each number, and no arithmetic that a compiler might assume
+// away.
+bool is_finite(std::span<const float> numbers) {
+  uint32_t largest = 0;
+  for (const float number : numbers) {
+    largest = std::max(largest, std::bit_cast<uint32_t>(number) & 0x7FFFFFFFU);
+  }
+  return largest < 0x7F800000U;
 }
 
 }  // namespace
@@ -59,6 +70,33 @@ Result<LayerState> from_snapshot(const LayerLayout& layout, const ConstBufferPtr
   BufferPtr statistics = make_buffer(layout.statistic_bytes());
   std::memcpy(statistics->data(), snapshot->data() + layout.parameter_bytes(), statistics->size());
   return LayerState{snapshot, statistics};
+}
+
+Status check_finite(const Model& model, int layer, const LayerLayout& layout,
+                    const Buffer& snapshot, int64_t version) {
+  const std::span<const float> all(snapshot.floats(), snapshot.size() / 4);
+  if (is_finite(all)) return Status();
+  // Parameters, as many numbers for each optimizer slot, statistics.
+  const auto first = static_cast<int64_t>(std::find_if(all.begin(), all.end(),
+                                                       [](float number) {
+                                                         return !is_finite({&number, 1});
+                                                       }) -
+                                          all.begin());
+  const int64_t own = layout.parameter_count * (1 + layout.slot_count);
+  const bool is_statistic = first >= own;
+  const Layer& owner = layer_at(model, layer);
+  const std::vector<ValueId>& ids = is_statistic ? owner.statistics : owner.parameters;
+  const std::vector<int64_t>& offsets =
+      is_statistic ? layout.statistic_offsets : layout.parameter_offsets;
+  const int64_t at = is_statistic ? first - own : first % layout.parameter_count;
+  const auto index = std::upper_bound(offsets.begin(), offsets.end(), at) - offsets.begin() - 1;
+  const char* part = !is_statistic && first >= layout.parameter_count ? "the momentum of " : "";
+  return failed_error(
+      "after batch %lld the weights are not finite: %s'%s' holds %g; begin another run with a "
+      "smaller --lr",
+      static_cast<long long>(version + 1), part,
+      model.value(ids[static_cast<size_t>(index)]).name.c_str(),
+      static_cast<double>(all[static_cast<size_t>(first)]));
 }
 
 std::vector<ConstBufferPtr> values_of_states(const Model& model,

@@ -44,6 +44,12 @@ LayerState initial_state(const Model& model, int layer, const LayerLayout& layou
 // Shares the snapshot. Errors: kRefused when the size does not fit the layout.
 Result<LayerState> from_snapshot(const LayerLayout& layout, const ConstBufferPtr& snapshot);
 
+// A cut is worth keeping only if all its numbers are finite: everything that becomes a checkpoint,
+// a replica or an export passes here. `version` is what the snapshot stands at. Errors: kFailed,
+// naming the batch, the tensor, the value and the remedy.
+Status check_finite(const Model& model, int layer, const LayerLayout& layout,
+                    const Buffer& snapshot, int64_t version);
+
 // Values by id, from one state per layer of the whole model; null where a value is no state. They
 // are parts of the states' buffers.
 std::vector<ConstBufferPtr> values_of_states(const Model& model,

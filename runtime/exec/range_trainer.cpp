@@ -105,6 +105,26 @@ LossResult RangeTrainer::loss_of(const Buffer& output, const Buffer& labels, int
                        row_elements, scale, grad_output, pool_);
 }
 
+Status RangeTrainer::check_loss(const LossResult& loss, int64_t batch, int64_t version) const {
+  const auto number = static_cast<long long>(batch + 1);
+  if (loss.bad_row >= 0) {
+    return failed_error("batch %lld: the label of row %lld is outside the model's classes", number,
+                        static_cast<long long>(loss.bad_row));
+  }
+  if (std::isfinite(loss.loss_sum)) return Status();
+  // Labels and samples are finite, which is checked before training begins.
+  if (version < 0) {
+    return failed_error(
+        "batch %lld: the loss is not finite before any step: the model's output overflows; scale "
+        "the samples, say x / numpy.abs(x).max(), or begin with other weights",
+        number);
+  }
+  return failed_error(
+      "batch %lld: the loss is not finite: the model's output overflows; begin another run with a "
+      "smaller --lr",
+      number);
+}
+
 Result<RangeTrainer::ForwardResult> RangeTrainer::forward(int64_t batch, int micro, int64_t version,
                                                           std::vector<ConstBufferPtr> inputs,
                                                           const ConstBufferPtr& labels) {
@@ -131,18 +151,7 @@ Result<RangeTrainer::ForwardResult> RangeTrainer::forward(int64_t batch, int mic
   BufferPtr grad_output = make_buffer(output.size());
   result.loss = loss_of(output, *labels, model_->batch, grad_output->floats());
   flight.grad_output = grad_output;
-  if (result.loss.bad_row >= 0) {
-    return failed_error(
-        "batch %lld: the label of row %lld is outside the model's %lld classes",
-        static_cast<long long>(batch), static_cast<long long>(result.loss.bad_row),
-        static_cast<long long>(output.size() / 4 / static_cast<size_t>(model_->batch)));
-  }
-  if (!std::isfinite(result.loss.loss_sum)) {
-    return failed_error(
-        "batch %lld: the loss is not finite; try a smaller --lr, or check the data for values that "
-        "are not numbers",
-        static_cast<long long>(batch));
-  }
+  FT_RETURN_IF_ERROR(check_loss(result.loss, batch, version));
   return result;
 }
 

@@ -127,6 +127,7 @@ class RangeTrainer {
   std::vector<BufferPtr> make_gradients() const;
   LossResult loss_of(const Buffer& output, const Buffer& labels, int64_t rows,
                      float* grad_output) const;
+  Status check_loss(const LossResult& loss, int64_t batch, int64_t version) const;
 
   std::shared_ptr<const Model> model_;
   LayerRange range_;

@@ -1,6 +1,7 @@
 #include "runtime/node/compute_thread.h"
 
 #include <chrono>
+#include <cmath>
 #include <set>
 
 #include "onnx_import/import.h"
@@ -145,7 +146,7 @@ void ComputeThread::run(const Task& task, TaskResult* result) {
       result->status = evaluate(task, result);
       break;
     case TaskKind::kSnapshot:
-      result->tensors = {trainer_->state(task.layer, task.version).snapshot};
+      result->status = snapshot(task, result);
       break;
     case TaskKind::kMeasure:
       result->status = measure(task, result);
@@ -169,16 +170,17 @@ Result<std::unique_ptr<Model>> ComputeThread::import(const Task& task) {
   return std::make_unique<Model>(std::move(model));
 }
 
-// Imports the file unless that was done, for batches of this size. `imported` is then the model
-// with its weights; the one that stays has none.
+// Imports the file unless that was done, read in this way. `imported` is then the model with its
+// weights; the one that stays has none.
 Status ComputeThread::use_model(const Task& task, std::unique_ptr<Model>* imported) {
   const net::Training& training = task.assign.training();
   const std::string& wanted = task.assign.model_sha256();
-  const int64_t rows = training.batch_size() / micro_count(training);
-  if (model_ != nullptr && imported_ == wanted && model_->batch == rows) return Status();
+  const ImportOptions how = import_options(training);
+  if (model_ != nullptr && imported_ == wanted && imported_how_ == how) return Status();
   FT_ASSIGN_OR_RETURN(*imported, import(task));
   model_ = without_weights(**imported);
   imported_ = wanted;
+  imported_how_ = how;
   return Status();
 }
 
@@ -290,6 +292,15 @@ Status ComputeThread::forward(const Task& task, TaskResult* result) {
   return Status();
 }
 
+// What is not finite is no cut: the run ends before it could replace a good checkpoint.
+Status ComputeThread::snapshot(const Task& task, TaskResult* result) {
+  const ConstBufferPtr bytes = trainer_->state(task.layer, task.version).snapshot;
+  const LayerLayout& layout = trainer_->layouts()[static_cast<size_t>(task.layer)];
+  FT_RETURN_IF_ERROR(check_finite(*model_, task.layer, layout, *bytes, task.version));
+  result->tensors = {bytes};
+  return Status();
+}
+
 // The labels of the last evaluation batch may be fewer than the model's rows: the rest is padding.
 Status ComputeThread::evaluate(const Task& task, TaskResult* result) {
   int64_t rows = model_->batch;
@@ -298,6 +309,12 @@ Status ComputeThread::evaluate(const Task& task, TaskResult* result) {
   }
   FT_ASSIGN_OR_RETURN(RangeTrainer::EvaluationResult made,
                       trainer_->evaluate(task.version, task.tensors, task.labels, rows));
+  if (!std::isfinite(made.loss.loss_sum)) {
+    return failed_error(
+        "after batch %lld the loss over the test samples is not finite: the model's output "
+        "overflows; begin another run with a smaller --lr",
+        static_cast<long long>(task.version + 1));
+  }
   result->tensors = std::move(made.outputs);
   result->loss_sum = made.loss.loss_sum;
   result->correct = made.loss.correct;

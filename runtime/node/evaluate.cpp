@@ -1,13 +1,16 @@
 // `ftrun eval MODEL.onnx --data SPEC`: loss and accuracy of a model as it stands in the file.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "runtime/base/file.h"
 #include "runtime/node/commands.h"
+#include "runtime/node/data_checks.h"
 #include "runtime/node/data_thread.h"
+#include "runtime/node/option_checks.h"
 #include "runtime/node/training_job.h"
 
 namespace ft {
@@ -47,6 +50,7 @@ Status check_whole_batches(const Model& model, int64_t samples) {
 }  // namespace
 
 Status evaluate(const Options& options) {
+  if (!options.logits.empty()) FT_RETURN_IF_ERROR(check_output("--logits", options.logits));
   FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(options.model));
   ImportOptions import_options;
   import_options.batch = options.batch_size;
@@ -54,10 +58,12 @@ Status evaluate(const Options& options) {
   import_options.cross_entropy = options.loss == LossKind::kCrossEntropy;
   FT_ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model,
                       import_file(options.model, *file, import_options));
-  FT_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                      open_dataset(options.data, options.seed));
   const bool cross_entropy = options.loss == LossKind::kCrossEntropy;
-  FT_RETURN_IF_ERROR(check_data(*model, *dataset, cross_entropy, options.data));
+  FT_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
+                      open_dataset(options.data, options.seed,
+                                   cross_entropy ? TargetKind::kLabels : TargetKind::kValues));
+  std::vector<std::string> notes = model->notes;
+  FT_RETURN_IF_ERROR(check_data(*model, *dataset, cross_entropy, options.data, &notes));
   const Split split = dataset->count(Split::kTest) > 0 ? Split::kTest : Split::kTrain;
   FT_RETURN_IF_ERROR(check_whole_batches(*model, dataset->count(split)));
 
@@ -96,7 +102,12 @@ Status evaluate(const Options& options) {
     }
   }
   if (!options.logits.empty()) FT_RETURN_IF_ERROR(write_npy(options.logits, logits, samples));
-
+  if (!std::isfinite(loss_sum)) {
+    return failed_error(
+        "%s: the loss over %lld samples is not finite: its outputs overflow, or a weight of it is "
+        "not finite; evaluate a model whose training ended well",
+        options.model.c_str(), static_cast<long long>(samples));
+  }
   const double loss = loss_sum / static_cast<double>(samples);
   const double accuracy = static_cast<double>(correct) / static_cast<double>(samples);
   if (options.json) {
@@ -104,12 +115,14 @@ Status evaluate(const Options& options) {
                                    {"accuracy", nullptr},
                                    {"loss", loss},
                                    {"samples", samples},
-                                   {"split", split == Split::kTest ? "test" : "train"}};
+                                   {"split", split == Split::kTest ? "test" : "train"},
+                                   {"notes", notes}};
     if (cross_entropy) json["accuracy"] = accuracy;
     std::printf("%s\n", json.dump().c_str());
     return Status();
   }
   std::printf("%s\n", dataset->description().c_str());
+  for (const std::string& note : notes) std::printf("%s\n", note.c_str());
   std::printf("%s split, %lld samples: loss %.4f", split == Split::kTest ? "test" : "train",
               static_cast<long long>(samples), loss);
   if (cross_entropy) std::printf(", accuracy %.2f %%", 100 * accuracy);

@@ -36,6 +36,8 @@ Status export_run(const Options& options) {
     FT_ASSIGN_OR_RETURN(
         LayerState state,
         from_snapshot(layouts.back(), checkpoint.snapshots[static_cast<size_t>(layer)]));
+    FT_RETURN_IF_ERROR(
+        check_finite(*model, layer, layouts.back(), *state.snapshot, checkpoint.version));
     states.push_back(std::move(state));
   }
   FT_ASSIGN_OR_RETURN(

@@ -95,7 +95,7 @@ Status check_values(const OptionTexts& t, Options* o) {
                          o->micro_batches, static_cast<long long>(o->batch_size));
   }
   if (o->sync && o->aggregate_every > 0) {
-    return invalid_error("--aggregate-every: belongs to --schedule async");
+    return invalid_error("--aggregate-every: belongs to --schedule async; leave it out with sync");
   }
   if (!is_partition(o->partition)) {
     return invalid_error("--partition %s: must be dynamic, even, or fixed:CUTS such as fixed:3,9",
@@ -123,7 +123,10 @@ Status check_values(const OptionTexts& t, Options* o) {
                       duration_option("--failure-timeout", t.failure_timeout));
   FT_ASSIGN_OR_RETURN(o->heartbeat_us, duration_option("--heartbeat", t.heartbeat));
   if (o->heartbeat_us * 2 > o->failure_timeout_us) {
-    return invalid_error("--heartbeat must be at most half of --failure-timeout");
+    return invalid_error(
+        "--heartbeat %s must be at most half of --failure-timeout %s; make it shorter, or the "
+        "timeout longer",
+        t.heartbeat.c_str(), t.failure_timeout.c_str());
   }
   return Status();
 }

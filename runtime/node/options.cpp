@@ -264,7 +264,10 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       add_board(sub, &o);
       sub->add_option("--loss", t.loss, "cross-entropy or mse")
           ->check(CLI::IsMember(Choices{"cross-entropy", "mse"}));
-      sub->add_option("--logits", o.logits, "Write the outputs of all samples as a .npy file");
+      sub->add_option(
+          "--logits", o.logits,
+          "Write the outputs of all samples as a .npy file (with cross-entropy: those before a "
+          "Softmax at the end)");
       add_json(sub, &o, &t);
       break;
     case Command::kExport:
@@ -312,7 +315,11 @@ Result<Options> parse_options(int argc, const char* const* argv) {
   o.epochs_given = o.command == Command::kTrain && app.count("--epochs") > 0;
   FT_RETURN_IF_ERROR(check_values(t, &o));
   if (o.command == Command::kTrain) FT_RETURN_IF_ERROR(check_train(&o));
-  if (o.command == Command::kEval && o.data.empty()) return invalid_error("--data is missing");
+  if (o.command == Command::kEval && o.data.empty()) {
+    return invalid_error(
+        "--data is missing; say fashion-mnist, idx:DIR, cifar10:DIR, npy:X,Y or "
+        "synthetic:SHAPE:CLASSES");
+  }
   set_defaults(&o);
   return o;
 }

@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include "runtime/base/log.h"
+#include "runtime/pipeline/training_difference.h"
 
 namespace ft {
 namespace {
@@ -175,9 +176,19 @@ void Reactor::tell(const Report& report) {
   }
   const Status kept =
       parts_.directory->append_event(parts_.display->report(report, monotonic_now_us()));
-  if (kept.ok() || events_lost_) return;
-  events_lost_ = true;
-  log_warning("%s; events that come now are missing there", kept.message().c_str());
+  if (!kept.ok() && !events_lost_) {
+    events_lost_ = true;
+    log_warning("%s; events that come now are missing there", kept.message().c_str());
+  }
+  if (const auto* batch = std::get_if<BatchReport>(&report)) watch_loss(*batch);
+}
+
+void Reactor::watch_loss(const BatchReport& batch) {
+  const std::optional<LossGrowth> grown = parts_.loss_watch.add(batch.batch, batch.loss);
+  if (!grown) return;
+  tell(LossGrownReport{grown->batch, grown->since, grown->factor,
+                       number_text(parts_.options.training.optimizer().learning_rate()),
+                       parts_.batch_shape.shuffle});
 }
 
 }  // namespace ft

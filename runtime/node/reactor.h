@@ -17,6 +17,7 @@
 #include "runtime/node/node_core.h"
 #include "runtime/node/service.h"
 #include "runtime/observe/display.h"
+#include "runtime/observe/loss_watch.h"
 #include "runtime/observe/stage_story.h"
 
 namespace ft {
@@ -30,6 +31,7 @@ struct CentralParts {
   Sha256 model_sha{};
   std::function<std::string(const RunId&)> describe;  // run.json's text
   Display* display = nullptr;
+  LossWatch loss_watch{1};       // of the run's batches; it has seen those of earlier processes
   Children* children = nullptr;  // stages of this machine, watched until they have joined
 };
 
@@ -81,6 +83,7 @@ class Reactor : private Outside {
   void take_interrupt();
   void tick();
   void tell(const StageNews& news) const;
+  void watch_loss(const BatchReport& batch);
 
   WakeFd wake_;
   Mailbox<TaskResult> task_results_{&wake_};

@@ -165,8 +165,8 @@ Status measure_central(const Options& options, const TrainingJob& job, int threa
   return Status();
 }
 
-// The model's values at a cut.
-Result<std::vector<ConstBufferPtr>> values_of(const TrainingJob& job,
+// The model's values at a cut. Errors: kFailed when one is not finite.
+Result<std::vector<ConstBufferPtr>> values_of(const TrainingJob& job, int64_t version,
                                               const std::vector<ConstBufferPtr>& snapshots) {
   const TrainerOptions trainer = trainer_options(job.training);
   std::vector<LayerLayout> layouts;
@@ -175,6 +175,7 @@ Result<std::vector<ConstBufferPtr>> values_of(const TrainingJob& job,
     layouts.push_back(layer_layout(*job.model, layer, trainer.optimizer));
     FT_ASSIGN_OR_RETURN(LayerState state,
                         from_snapshot(layouts.back(), snapshots[static_cast<size_t>(layer)]));
+    FT_RETURN_IF_ERROR(check_finite(*job.model, layer, layouts.back(), *state.snapshot, version));
     states.push_back(std::move(state));
   }
   return values_of_states(*job.model, layouts, states);
@@ -187,7 +188,8 @@ Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
   const std::vector<ConstBufferPtr> snapshots =
       reactor.core().snapshots(complete.version, complete.term);
   FT_CHECK(!snapshots.empty());
-  FT_ASSIGN_OR_RETURN(std::vector<ConstBufferPtr> values, values_of(job, snapshots));
+  FT_ASSIGN_OR_RETURN(std::vector<ConstBufferPtr> values,
+                      values_of(job, complete.version, snapshots));
   FinishedInfo info;
   info.batches = complete.version + 1;
   info.weights_sha256 = weights_sha256(*job.model, values);
@@ -200,6 +202,14 @@ Result<FinishedInfo> finish_run(const Options& options, const TrainingJob& job,
     info.exported = options.export_path;
   }
   return info;
+}
+
+// A run that fails leaves the weights of its last checkpoint.
+Status with_checkpoint(const Status& ended, const RunDirectory& directory) {
+  if (ended.code() != StatusCode::kFailed) return ended;
+  if (!std::filesystem::exists(directory.file("checkpoint.ftc"))) return ended;
+  return failed_error("%s (the last checkpoint is kept: ftrun export %s -o OUT.onnx)",
+                      ended.message().c_str(), directory.path().c_str());
 }
 
 FinishedInfo with_run(FinishedInfo info, const Reactor& reactor, const Display& display,
@@ -335,6 +345,11 @@ Status train_central(Options options) {
   parts.directory = directory.get();
   parts.model_sha = job.model_sha;
   parts.display = &display;
+  parts.loss_watch = LossWatch(job.training.batch_size());
+  if (options.resume) {
+    directory->read_losses(
+        [&parts](int64_t batch, double loss) { (void)parts.loss_watch.add(batch, loss); });
+  }
   parts.describe = [&job](const RunId& id) { return job_to_json(job, id); };
   Children children;
   if (local) parts.children = &children;
@@ -377,7 +392,7 @@ Status train_central(Options options) {
   }
   const Status ended = reactor.run();
   if (reactor.core().complete() == nullptr) {
-    if (ended.code() != StatusCode::kInterrupted) return ended;
+    if (ended.code() != StatusCode::kInterrupted) return with_checkpoint(ended, *directory);
     children.kill();
     return interrupted_status(options, ended.message());
   }

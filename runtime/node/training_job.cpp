@@ -2,6 +2,7 @@
 
 #include "runtime/base/file.h"
 #include "runtime/node/compute_thread.h"
+#include "runtime/node/data_checks.h"
 #include "runtime/node/run_file.h"
 #include "runtime/pipeline/schedule.h"
 
@@ -17,11 +18,12 @@ Status finish_training(TrainingJob* job, int64_t epochs, int64_t batches) {
   net::Training& training = job->training;
   const int64_t samples = job->dataset->count(Split::kTrain);
   const int64_t per_epoch = samples / training.batch_size();
+  const int micro_batches = micro_count(training);
   if (per_epoch == 0) {
-    return invalid_error("--batch-size %lld: the data has only %lld samples",
-                         static_cast<long long>(training.batch_size()),
-                         static_cast<long long>(samples));
+    return too_few_samples(job->data_spec, samples, training.batch_size(), micro_batches);
   }
+  std::string left_out = left_out_note(samples, training.batch_size(), micro_batches, job->shuffle);
+  if (!left_out.empty()) job->notes.push_back(std::move(left_out));
   training.set_batches_per_epoch(per_epoch);
   training.set_batches(batches > 0 ? batches : epochs * per_epoch);
   const int64_t rows = job->model->batch;
@@ -45,9 +47,15 @@ Status open_parts(TrainingJob* job) {
   job->model_sha = sha256(job->model_file->bytes());
   FT_ASSIGN_OR_RETURN(job->model,
                       import_file(job->model_path, *job->model_file, import_options(training)));
-  FT_ASSIGN_OR_RETURN(job->dataset, open_dataset(job->data_spec, training.seed()));
-  return check_data(*job->model, *job->dataset, training.loss() == net::kCrossEntropy,
-                    job->data_spec);
+  const Status weights = check_weights(*job->model);
+  if (!weights.ok()) {
+    return invalid_error("%s: %s", job->model_path.c_str(), weights.message().c_str());
+  }
+  const bool cross_entropy = training.loss() == net::kCrossEntropy;
+  FT_ASSIGN_OR_RETURN(job->dataset,
+                      open_dataset(job->data_spec, training.seed(),
+                                   cross_entropy ? TargetKind::kLabels : TargetKind::kValues));
+  return check_data(*job->model, *job->dataset, cross_entropy, job->data_spec, &job->notes);
 }
 
 }  // namespace
@@ -64,50 +72,6 @@ Result<std::shared_ptr<const Model>> import_file(const std::string& path, const 
     return invalid_error("%s: %s", path.c_str(), model.status().message().c_str());
   }
   return std::shared_ptr<const Model>(std::make_shared<Model>(std::move(*model)));
-}
-
-Status check_data(const Model& model, const Dataset& dataset, bool cross_entropy,
-                  const std::string& data_spec) {
-  if (!(dataset.sample_shape() == model.sample_shape)) {
-    return invalid_error("--data %s: samples are %s, but the model's input is %s",
-                         data_spec.c_str(), to_string(dataset.sample_shape()).c_str(),
-                         to_string(model.sample_shape).c_str());
-  }
-  const Shape& output = model.value(model.output).type.shape;
-  if (output.rank() < 1 || output.dim(0) != model.batch) {
-    return invalid_error("the model's output %s does not have the batch in front",
-                         to_string(output).c_str());
-  }
-  const int64_t outputs = output.element_count() / model.batch;
-  if (!cross_entropy) {
-    if (dataset.classes() > 0) {
-      return invalid_error("--loss mse: --data %s has class labels; it needs float targets",
-                           data_spec.c_str());
-    }
-    if (dataset.target_elements() != outputs) {
-      return invalid_error("--data %s: targets have %lld values, the model's output %lld",
-                           data_spec.c_str(), static_cast<long long>(dataset.target_elements()),
-                           static_cast<long long>(outputs));
-    }
-    return Status();
-  }
-  if (dataset.classes() == 0) {
-    return invalid_error("--data %s: has float targets; say --loss mse", data_spec.c_str());
-  }
-  if (output.rank() != 2) {
-    return invalid_error(
-        "--loss cross-entropy: the model's output is %s; it needs one row of "
-        "logits per sample",
-        to_string(output).c_str());
-  }
-  if (dataset.classes() > outputs) {
-    return invalid_error(
-        "--data %s: has %lld classes (labels up to %lld), but the model has %lld "
-        "outputs",
-        data_spec.c_str(), static_cast<long long>(dataset.classes()),
-        static_cast<long long>(dataset.classes() - 1), static_cast<long long>(outputs));
-  }
-  return Status();
 }
 
 void take_options(const Options& options, TrainingJob* job) {
@@ -138,6 +102,12 @@ void take_options(const Options& options, TrainingJob* job) {
 Result<TrainingJob> make_job(const Options& options) {
   TrainingJob job;
   take_options(options, &job);
+  if (!options.sync && options.given.contains("--micro-batches") && options.micro_batches > 1) {
+    job.notes.push_back(
+        format("--micro-batches %d has no effect with --schedule async, which "
+               "trains on whole batches; --schedule sync splits them",
+               options.micro_batches));
+  }
   FT_ASSIGN_OR_RETURN(job.model_file, read_file(options.model));
   FT_RETURN_IF_ERROR(open_parts(&job));
   int64_t batches = options.batches;

@@ -45,10 +45,6 @@ Result<TrainingJob> load_job(const RunDirectory& directory);
 // What that run trains with, without opening its data.
 Result<net::Training> load_training(const RunDirectory& directory);
 
-// The model and the data fit together: shapes, classes. Errors: kInvalid.
-Status check_data(const Model& model, const Dataset& dataset, bool cross_entropy,
-                  const std::string& data_spec);
-
 // How many of `samples` an evaluation takes: all, or, where the model computes whole batches
 // only (Model::rows_meet), those that fill batches.
 int64_t evaluated_samples(const Model& model, int64_t samples);

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/base/status.h"
+#include "runtime/observe/story.h"
 
 namespace ft {
 namespace {
@@ -123,6 +124,14 @@ Json to_json(const BatchReport& report) {
                {"accuracy", report.accuracy}};
   if (report.replayed) json["replayed"] = true;
   return json;
+}
+
+Json to_json(const LossGrownReport& report) {
+  return {{"event", "warning"},
+          {"batch", report.batch},
+          {"since_batch", report.since},
+          {"factor", report.factor},
+          {"text", loss_grown_text(report)}};
 }
 
 Json to_json(const EvaluatedReport& report) {

@@ -36,6 +36,16 @@ std::string phases_text(const Phases& phases) {
 
 }  // namespace
 
+std::string loss_grown_text(const LossGrownReport& report) {
+  constexpr double kFactorMax = 1e6;
+  const std::string factor =
+      report.factor > kFactorMax ? "more than a million" : format("%.0f", report.factor);
+  return format("the loss has grown %s-fold since batch %lld: `--lr %s` is probably too high%s",
+                factor.c_str(), static_cast<long long>(report.since + 1),
+                report.learning_rate.c_str(),
+                report.shuffled ? "" : ", or the samples are sorted (--shuffle on)");
+}
+
 std::string Story::of(const ReconfiguredReport& report) {
   std::string what;
   for (const std::string& change : changes_) what += (what.empty() ? "" : ", ") + change;
@@ -151,6 +161,7 @@ struct Teller {
                   static_cast<long long>(evaluated.epoch + 1), accuracy.c_str(), evaluated.loss,
                   static_cast<long long>(evaluated.rows));
   }
+  std::string operator()(const LossGrownReport& grown) const { return loss_grown_text(grown); }
   // Told elsewhere.
   std::string operator()(const BatchReport&) const { return ""; }
   std::string operator()(const ReconfiguredReport&) const { return ""; }

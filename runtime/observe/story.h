@@ -11,6 +11,9 @@
 
 namespace ft {
 
+// "the loss has grown 40-fold since batch 12: `--lr 0.01` is probably too high".
+std::string loss_grown_text(const LossGrownReport& report);
+
 class Story {
  public:
   // "pi4-b lost: 3 -> 2 stages, 5.1 MiB moved, 38 batches replayed, going on after 0.9 s (detect

@@ -155,6 +155,15 @@ struct BatchReport {
   std::vector<TimeUs> busy_us;  // compute time per stage since training resumed
 };
 
+// The loss has grown beyond use; told once. The shell sees it, not the machines.
+struct LossGrownReport {
+  int64_t batch = 0;
+  int64_t since = 0;          // the batch with the best loss
+  double factor = 0;          // over that
+  std::string learning_rate;  // as --lr says it
+  bool shuffled = true;
+};
+
 struct EvaluatedReport {
   int64_t version = 0;
   int64_t epoch = 0;
@@ -180,6 +189,6 @@ using Report =
     std::variant<ReconfiguredReport, DeviceJoinedReport, DeviceLostReport, DeviceLeftReport,
                  UnreachableReport, ForeignRunReport, DamagedReport, CutsReport, PredictionReport,
                  NoRoomReport, WaitingReport, BegunAgainReport, WaitingForRunReport, BatchReport,
-                 EvaluatedReport, StoringReport, StrangerReport>;
+                 EvaluatedReport, StoringReport, StrangerReport, LossGrownReport>;
 
 }  // namespace ft

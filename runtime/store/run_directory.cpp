@@ -204,4 +204,17 @@ ReportedProgress RunDirectory::read_progress() const {
   return progress;
 }
 
+void RunDirectory::read_losses(const std::function<void(int64_t batch, double loss)>& take) const {
+  std::ifstream lines(file("events.jsonl"));
+  std::string line;
+  while (std::getline(lines, line)) {
+    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+    if (!json.is_object() || json.value("event", nlohmann::json()) != "batch") continue;
+    const nlohmann::json batch = json.value("batch", nlohmann::json());
+    const nlohmann::json loss = json.value("loss", nlohmann::json());
+    if (batch.is_number_integer() && loss.is_number())
+      take(batch.get<int64_t>(), loss.get<double>());
+  }
+}
+
 }  // namespace ft

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -78,6 +79,8 @@ class RunDirectory {
   Result<Journal> read_journal() const;
   // Lines that are torn or foreign are skipped.
   ReportedProgress read_progress() const;
+  // Calls `take` with the loss of each batch event, in the order of the file.
+  void read_losses(const std::function<void(int64_t batch, double loss)>& take) const;
 
  private:
   static Result<std::unique_ptr<RunDirectory>> lock(const std::string& path);

@@ -1,5 +1,6 @@
 #include "runtime/exec/layer_state.h"
 
+#include <cmath>
 #include <cstring>
 #include <doctest/doctest.h>
 
@@ -48,4 +49,40 @@ TEST_CASE("layer state: the hash depends on every parameter and statistic") {
     CHECK(ft::weights_sha256(*model, values) != hash);
     values[id] = kept;
   }
+}
+
+TEST_CASE("layer state: a number that is not finite is found wherever it is, with its tensor") {
+  const auto model = ft::test::golden_model("resnet18_train_op14.onnx", 1);
+  ft::OptimizerOptions optimizer;
+  optimizer.momentum = 0.9F;
+  const ft::LayerLayout layout = ft::layer_layout(*model, 0, optimizer);
+  const ft::LayerState state = ft::initial_state(*model, 0, layout);
+  REQUIRE(layout.parameter_offsets.size() > 1);
+  REQUIRE(layout.statistic_count > 0);
+  CHECK(ft::check_finite(*model, 0, layout, *state.snapshot, 4).ok());
+  const auto message = [&](int64_t element, float value) {
+    const ft::BufferPtr changed = ft::make_buffer(state.snapshot->size());
+    std::memcpy(changed->data(), state.snapshot->data(), changed->size());
+    changed->floats()[element] = value;
+    const ft::Status status = ft::check_finite(*model, 0, layout, *changed, 4);
+    CHECK(status.code() == ft::StatusCode::kFailed);
+    return status.message();
+  };
+  const auto name = [&](const std::vector<ft::ValueId>& ids, size_t i) {
+    return "'" + model->value(ids[i]).name + "' holds ";
+  };
+  const ft::Layer& layer = model->layers[0];
+  const auto contains = [](const std::string& text, const std::string& part) {
+    INFO(text);
+    return text.find(part) != std::string::npos;
+  };
+  const int64_t second = layout.parameter_offsets[1];
+  const std::string first = message(second - 1, INFINITY);
+  CHECK(contains(first, name(layer.parameters, 0) + "inf"));
+  CHECK(contains(first, "after batch 5 "));
+  CHECK(contains(first, "smaller --lr"));
+  CHECK(contains(message(second, -INFINITY), name(layer.parameters, 1) + "-inf"));
+  CHECK(contains(message(layout.parameter_count + second, NAN),
+                 "the momentum of " + name(layer.parameters, 1) + "nan"));
+  CHECK(contains(message(2 * layout.parameter_count, INFINITY), name(layer.statistics, 0)));
 }

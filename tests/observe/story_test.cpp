@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include "runtime/observe/events.h"
+
 namespace {
 
 ft::ReconfiguredReport reconfigured(size_t stages) {
@@ -51,4 +53,17 @@ TEST_CASE("story: waiting names the layers and who had them") {
   CHECK(story.of(ft::Report(ft::WaitingReport{49, "3, 4", "pi4-b"})) ==
         "nobody here holds layers 3, 4 after batch 50: waiting for a device that does; last seen "
         "on pi4-b");
+}
+
+TEST_CASE("story: a loss that has grown names the batch as people count, and the option") {
+  ft::Story story;
+  ft::LossGrownReport grown{30, 11, 39.7, "0.01", true};
+  CHECK(story.of(ft::Report(grown)) ==
+        "the loss has grown 40-fold since batch 12: `--lr 0.01` is probably too high");
+  grown.shuffled = false;
+  CHECK(story.of(ft::Report(grown)).ends_with("or the samples are sorted (--shuffle on)"));
+  grown.factor = 1e30;
+  CHECK(story.of(ft::Report(grown)).find("more than a million-fold") != std::string::npos);
+  const std::string json = ft::event_json(ft::Report(grown), 0);
+  CHECK(json.find("\"event\":\"warning\",\"batch\":30,\"since_batch\":11") != std::string::npos);
 }
