@@ -4,7 +4,6 @@
 #include <csignal>
 #include <ctime>
 #include <filesystem>
-#include <malloc.h>
 #include <sys/prctl.h>
 #include <thread>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/node/children.h"
+#include "runtime/node/heap.h"
 #include "runtime/node/measure_model.h"
 #include "runtime/node/node_keys.h"
 #include "runtime/node/option_checks.h"
@@ -277,9 +277,7 @@ Status train_central(Options options) {
   }
   FT_ASSIGN_OR_RETURN(TrainingJob job, describe_job(&options, directory.get()));
   job.model = without_weights(*job.model);
-#ifdef __GLIBC__
-  ::malloc_trim(0);  // small tensors leave holes that nothing else fits
-#endif
+  return_free_pages();
   FT_RETURN_IF_ERROR(check_cuts(options, job));
   FT_RETURN_IF_ERROR(check_slowdowns(options));
   const bool local = options.role == Role::kLocal;
