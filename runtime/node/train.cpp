@@ -120,6 +120,7 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
     central.discard_run = std::string(discarded.begin(), discarded.end());
   }
   central.workers = workers;
+  central.alone = options.role == Role::kSolo;
   central.layer_costs = estimate_layer_costs(*job.model);
   const TrainerOptions trainer = trainer_options(job.training);
   for (int layer = 0; layer < job.model->layer_count(); ++layer) {
@@ -341,6 +342,8 @@ Status train_central(Options options) {
 
   own.hello.set_model_sha256(parts.options.model_sha256);
   own.beside_central = true;
+  own.alone = options.role == Role::kSolo;
+  own.overwrites = own.alone && options.memory_bytes > 0;
   own.store = std::move(resumed.store);
 
   started.run = run == RunId{} ? "" : to_hex(run);
@@ -363,6 +366,7 @@ Status train_central(Options options) {
                     ComputeOptions{threads, slowdown_of(options, 0), job.model_file,
                                    directory->file("model.onnx"), options.memory_bytes},
                     "");
+  own.store = SnapshotStore();  // the stage's own now
   if (options.resume && !found) {
     log_info("no run in %s: going on with the one that the stages hold", options.run_dir.c_str());
   }

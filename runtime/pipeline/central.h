@@ -74,6 +74,7 @@ struct CentralOptions {
   net::Training training;
   bool replicate_auto = false;  // training.replicate_every is a start value
   int workers = 1;              // stages to wait for, besides central's own
+  bool alone = false;           // and nobody can join
   Partition partition = Partition::kEven;
   std::string cuts;                  // "3,9" for kFixed
   std::vector<double> layer_costs;   // one per layer, any unit: also says how many there are

@@ -431,6 +431,7 @@ void Central::resume() {
     done.mutable_evaluation_done()->set_version(evaluated_);
     send_all(done);
   }
+  if (options_.alone) release();
   ReconfiguredReport report;
   report.term = term_;
   report.reason = reason_;
