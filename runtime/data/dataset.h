@@ -24,6 +24,8 @@ class Dataset {
   // Elements of one target: 1 for class labels.
   virtual int64_t target_elements() const = 0;
   virtual int64_t count(Split split) const = 0;
+  // What it holds in memory for as long as it lives.
+  virtual int64_t held_bytes() const { return 0; }
   // One line for people: name, counts, shape, classes, normalisation.
   virtual std::string description() const = 0;
 

@@ -17,6 +17,7 @@
 #include "runtime/node/children.h"
 #include "runtime/node/heap.h"
 #include "runtime/node/measure_model.h"
+#include "runtime/node/memory_rule.h"
 #include "runtime/node/node_keys.h"
 #include "runtime/node/option_checks.h"
 #include "runtime/node/own_address.h"
@@ -152,6 +153,7 @@ Status measure_central(const Options& options, const TrainingJob& job, int threa
   central->layer_sizes = std::move(sizes.layers);
   central->cut_sizes = std::move(sizes.cuts);
   central->memory_bytes = options.memory_bytes;
+  add_memory_rule(job, threads, central);
   const bool equal = options.role == Role::kLocal && options.slowdowns.empty();
   if (fixed || equal || central->workers == 0) return Status();
   FT_ASSIGN_OR_RETURN(
@@ -279,9 +281,13 @@ Status train_central(Options options) {
   FT_ASSIGN_OR_RETURN(TrainingJob job, describe_job(&options, directory.get()));
   job.model = without_weights(*job.model);
   return_free_pages();
+  const bool local = options.role == Role::kLocal;
+  const int threads = thread_count(options, local ? options.stages : 1);
+  if (options.role == Role::kSolo && options.memory_bytes > 0) {
+    FT_RETURN_IF_ERROR(check_alone(job, threads, options.memory_bytes));
+  }
   FT_RETURN_IF_ERROR(check_cuts(options, job));
   FT_RETURN_IF_ERROR(check_slowdowns(options));
-  const bool local = options.role == Role::kLocal;
   const bool found = directory != nullptr && directory->has_run();
   if (options.resume && !found && options.role != Role::kCentral) {
     return invalid_error("--resume: --run-dir %s holds no run; leave --resume out to begin one",
@@ -293,7 +299,6 @@ Status train_central(Options options) {
   const int workers = options.role == Role::kSolo ? 0
                       : local                     ? options.stages - 1
                                                   : options.workers;
-  const int threads = thread_count(options, local ? options.stages : 1);
   if (options.run_dir.empty()) options.run_dir = default_run_directory(job.model_path, run);
 
   Interrupt interrupt(true);

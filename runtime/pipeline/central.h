@@ -15,6 +15,7 @@
 //                                                             kDone <--snapshots-- kCollecting
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -83,8 +84,11 @@ struct CentralOptions {
   // and these only when a device's memory has a limit.
   std::vector<LayerSize> layer_sizes;
   std::vector<CutSize> cut_sizes;
-  int64_t memory_bytes = 0;      // central's own; 0: no limit
-  std::vector<double> layer_us;  // as central measured itself
+  RangeBytes range_bytes;                                             // null: by layer_sizes
+  std::function<ProcessSize(const net::Hello& device)> process_size;  // a stage's; null: nothing
+  ProcessSize own_process;                                            // central's
+  int64_t memory_bytes = 0;                                           // central's own; 0: no limit
+  std::vector<double> layer_us;                                       // as central measured itself
   CpuMeasure cpu;
   RepartitionLimits repartition;
   // For comparisons, ResPipe's rule: the neighbour takes all layers of a lost device, nothing is

@@ -145,8 +145,8 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
   request.micro_batches = micro_count(options_.training);
   request.layers = options_.layer_sizes;
   request.cuts = options_.cut_sizes;
+  request.range_bytes = options_.range_bytes;
   request.links.assign(devices.size(), std::vector<LinkCost>(devices.size()));
-  const auto model_bytes = static_cast<int64_t>(options_.model->size());
   const double replica_bytes = replica_bytes_per_us(devices);
   for (size_t i = 0; i < devices.size(); ++i) {
     const Device& device = members_.at(devices[i]);
@@ -156,8 +156,13 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
     for (double& us : cost.layer_us) us *= device.speed.paced_times();
     cost.byte_us = device.speed.byte_us();
     cost.pauses_us = device.speed.pauses_us() / request.micro_batches;
+    ProcessSize process = options_.own_process;
+    if (devices[i] != options_.self) {
+      process = options_.process_size ? options_.process_size(device.hello) : ProcessSize();
+    }
+    cost.process_bytes = process.held_bytes;
     if (device.hello.memory_bytes() > 0) {
-      cost.memory_bytes = memory_for_ranges(device.hello.memory_bytes(), model_bytes);
+      cost.memory_bytes = memory_for_ranges(device.hello.memory_bytes(), process);
     }
     request.devices.push_back(std::move(cost));
     for (size_t j = 0; j < i; ++j) {
