@@ -19,6 +19,7 @@ struct ProcessMemory {
   int64_t file_bytes = 0;   // the model file
   bool keeps_file = false;  // for others, or for the next range; else it is read when needed
   int64_t data_bytes = 0;   // the data set and the order of its samples
+  bool evaluates = false;   // there are test samples: some wait beside those of training
 };
 
 struct MemoryPlan {
@@ -33,6 +34,7 @@ struct MemoryPlan {
   int64_t column_bytes = 0;     // of that, the greatest that one kernel works in
   int64_t batch_bytes = 0;      // samples in flight and the next, output and its gradient
   int64_t message_bytes = 0;    // what crosses the cuts, there and back
+  int64_t spare_bytes = 0;      // what nobody asked for: pages of which a part is used
   int64_t file_bytes = 0;       // the model file, where it is kept
   int64_t data_bytes = 0;       // the data set
   int64_t process_bytes = 0;    // program, libraries, threads, the model's graph
@@ -45,10 +47,12 @@ struct MemoryPlan {
            stash_bytes + work_bytes;
   }
   // What the range takes, whatever process it is in.
-  int64_t range_bytes() const { return trainer_bytes() + batch_bytes + message_bytes; }
-  // At most, with `cuts` snapshots of the range besides.
-  int64_t total_bytes(int cuts = 0) const {
-    return range_bytes() + cuts * cut_bytes + file_bytes + data_bytes + process_bytes + start_bytes;
+  int64_t range_bytes() const {
+    return trainer_bytes() + batch_bytes + message_bytes + spare_bytes;
+  }
+  // Of the process at most, where it holds no cuts besides.
+  int64_t total_bytes() const {
+    return range_bytes() + file_bytes + data_bytes + process_bytes + start_bytes;
   }
 };
 

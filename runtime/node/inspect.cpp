@@ -43,17 +43,16 @@ Status add_measured(const std::shared_ptr<const Model>& model, const Options& op
 
 Status add_memory(const Model& model, int64_t file_bytes, const Options& options,
                   ModelReport* report) {
-  int64_t data_bytes = 0;
+  std::unique_ptr<Dataset> dataset;
   if (!options.data.empty()) {
-    FT_ASSIGN_OR_RETURN(const auto dataset, open_dataset(options.data, options.seed));
-    data_bytes = data_bytes_of(*dataset);
+    FT_ASSIGN_OR_RETURN(dataset, open_dataset(options.data, options.seed));
   }
   TrainerOptions trainer;
   trainer.optimizer = options.optimizer;
   trainer.micro_batches = options.sync ? options.micro_batches : 1;
   trainer.batch_size = model.batch * trainer.micro_batches;
-  FT_ASSIGN_OR_RETURN(const MemoryPlan plan,
-                      plan_alone(model, trainer, compute_threads(options), file_bytes, data_bytes));
+  FT_ASSIGN_OR_RETURN(const MemoryPlan plan, plan_alone(model, trainer, compute_threads(options),
+                                                        file_bytes, dataset.get()));
   report->memory = {
       {"parameter_bytes", "parameters", plan.parameter_bytes},
       {"optimizer_bytes", "the optimizer's state", plan.optimizer_bytes},
@@ -63,6 +62,7 @@ Status add_memory(const Model& model, int64_t file_bytes, const Options& options
       {"kept_bytes", "  of it from forward to backward", plan.kept_bytes},
       {"column_bytes", "  of it at most in one kernel, columns above all", plan.column_bytes},
       {"batch_bytes", "samples of two batches, output and its gradient", plan.batch_bytes},
+      {"spare_bytes", "pages of which a part is used", plan.spare_bytes},
       {"data_bytes", "the data set and the order of its samples", plan.data_bytes},
       {"process_bytes", "the program itself", plan.process_bytes},
       {"start_bytes", "more than that while the model file is read", plan.start_bytes},

@@ -25,13 +25,15 @@ int64_t bytes_for_timing(int64_t memory_bytes) {
 }
 
 RangeBytes range_bytes_of(std::shared_ptr<const Model> model, const TrainerOptions& options,
-                          int cuts) {
+                          int cuts, bool evaluates) {
   using Key = std::pair<std::pair<int, int>, int>;
   const auto known = std::make_shared<std::map<Key, int64_t>>();
   return [=](const LayerRange& range, int in_flight) {
     const auto [place, is_new] = known->try_emplace({{range.first, range.last}, in_flight}, 0);
     if (!is_new) return place->second;
-    const Result<MemoryPlan> plan = plan_memory(*model, range, options, in_flight);
+    ProcessMemory process;
+    process.evaluates = evaluates;
+    const Result<MemoryPlan> plan = plan_memory(*model, range, options, in_flight, process);
     place->second = plan.ok() ? plan->range_bytes() + cuts * plan->cut_bytes
                               : std::numeric_limits<int64_t>::max();
     return place->second;

@@ -33,7 +33,7 @@ struct ModelTimes {
 // What plan_memory says of each range, with `cuts` snapshots of it besides; what was asked for once
 // is remembered. For one thread at a time. A range that cannot be compiled fits nowhere.
 RangeBytes range_bytes_of(std::shared_ptr<const Model> model, const TrainerOptions& options,
-                          int cuts);
+                          int cuts, bool evaluates);
 
 // What plan_process says.
 ProcessSize process_size_of(const Model& model, const ProcessMemory& process);

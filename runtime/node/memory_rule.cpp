@@ -37,7 +37,7 @@ std::optional<int64_t> total_with(const TrainingJob& job, int64_t batch_size, in
   if (!model.ok()) return std::nullopt;
   const Result<MemoryPlan> plan =
       plan_alone(*model, trainer_options(training), threads,
-                 static_cast<int64_t>(job.model_file->size()), data_bytes_of(*job.dataset));
+                 static_cast<int64_t>(job.model_file->size()), job.dataset.get());
   if (!plan.ok()) return std::nullopt;
   return plan->total_bytes();
 }
@@ -93,20 +93,22 @@ int64_t data_bytes_of(const Dataset& dataset) {
 }
 
 Result<MemoryPlan> plan_alone(const Model& model, const TrainerOptions& options, int threads,
-                              int64_t file_bytes, int64_t data_bytes) {
+                              int64_t file_bytes, const Dataset* dataset) {
   ProcessMemory process;
   process.threads = threads;
   process.models = 2;
   process.file_bytes = file_bytes;
-  process.data_bytes = data_bytes;
+  if (dataset != nullptr) {
+    process.data_bytes = data_bytes_of(*dataset);
+    process.evaluates = dataset->count(Split::kTest) > 0;
+  }
   return plan_memory(model, {0, model.layer_count()}, options, 1, process);
 }
 
 Status check_alone(const TrainingJob& job, int threads, int64_t memory_bytes) {
-  FT_ASSIGN_OR_RETURN(
-      const MemoryPlan plan,
-      plan_alone(*job.model, trainer_options(job.training), threads,
-                 static_cast<int64_t>(job.model_file->size()), data_bytes_of(*job.dataset)));
+  FT_ASSIGN_OR_RETURN(const MemoryPlan plan,
+                      plan_alone(*job.model, trainer_options(job.training), threads,
+                                 static_cast<int64_t>(job.model_file->size()), job.dataset.get()));
   if (plan.total_bytes() <= memory_bytes) return Status();
   return invalid_error(
       "--memory: training %s alone with --batch-size %lld takes %s, and there are %s (%s for the "
@@ -147,7 +149,8 @@ void add_memory_rule(const TrainingJob& job, int threads, CentralOptions* centra
       central->own_process.held_bytes += checkpoints * bytes;
     }
   }
-  central->range_bytes = range_bytes_of(model, trainer_options(training), cuts);
+  central->range_bytes =
+      range_bytes_of(model, trainer_options(training), cuts, training.evaluate());
 }
 
 }  // namespace ft

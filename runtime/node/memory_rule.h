@@ -17,10 +17,10 @@ constexpr int kCutsHeld = 3;
 // What data take: the data set, and the order of its samples in this epoch and the next.
 int64_t data_bytes_of(const Dataset& dataset);
 
-// One process that trains the whole model with these options, and holds `data_bytes` of data.
+// One process that trains the whole model with these options on this data set (null: on none).
 // Errors: those of compile_range.
 Result<MemoryPlan> plan_alone(const Model& model, const TrainerOptions& options, int threads,
-                              int64_t file_bytes, int64_t data_bytes);
+                              int64_t file_bytes, const Dataset* dataset);
 
 // Whether the model can be trained here alone in `memory_bytes`. REQUIRES: the job has its file.
 // Errors: kInvalid: what is needed, what there is, and what would fit.

@@ -108,7 +108,7 @@ Status plan(const Options& options) {
   request.micro_batches = trainer.micro_batches;
   request.layers = std::move(sizes.layers);
   request.cuts = std::move(sizes.cuts);
-  request.range_bytes = range_bytes_of(model, trainer, kCutsHeld);
+  request.range_bytes = range_bytes_of(model, trainer, kCutsHeld, true);
   ProcessMemory process;
   process.threads = threads;
   process.has_peers = process.keeps_file = true;

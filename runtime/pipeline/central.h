@@ -209,6 +209,9 @@ class Central {
   PlanRequest plan_request(const std::vector<PeerId>& devices) const;
   Result<Row> solve_dynamic();
   size_t find_small(const Row& row) const;
+  ProcessSize process_size(PeerId peer, const Device& device) const;
+  int64_t process_bytes(PeerId peer, const Device& device, const LayerRange& range,
+                        int in_flight) const;
   void note_room(const PlanRequest& request, const std::vector<PeerId>& devices, const Row& row);
   Plan predict_now(const PlanRequest& request, const std::vector<PeerId>& devices) const;
   void note_link(PeerId from, const net::LinkSpeed& link);
