@@ -19,6 +19,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 import bench_cluster
 
@@ -127,15 +128,22 @@ class Bench:
                 return subprocess.Popen(
                     ["/usr/bin/time", "-f", "%M", "-o", f"{scratch}/{tag}", self.binary, *more,
                      "--name", tag, "--threads", "1", "--memory", str(memories.get(tag, "16GB"))],
-                    stdout=out, stderr=subprocess.DEVNULL)
+                    stdout=out, stderr=out)
             central = start("c", *self.training(name, batch, image, scratch), "--role", "central",
                             "--listen", endpoint, "--workers", str(len(stages)), "--partition",
                             f"fixed:{cuts}", "--progress", "json", *words)
-            others = [start(tag, "--role", "stage", "--central", endpoint) for tag in stages]
+            others = []
+            for tag in stages:  # ranges go by the order of joining
+                others.append(start(tag, "--role", "stage", "--central", endpoint))
+                while central.poll() is None and f'"{tag}"' not in pathlib.Path(f"{scratch}/c.out").read_text():
+                    time.sleep(0.05)
             for process in [central, *others]:
                 process.wait(300)
             events = [json.loads(line) for line in open(f"{scratch}/c.out") if line.startswith("{")]
-            ranges = [event for event in events if event["event"] == "reconfigured"][-1]["ranges"]
+            begun = [event for event in events if event["event"] == "reconfigured"]
+            if not begun:
+                raise SystemExit(f"{name}: " + pathlib.Path(f"{scratch}/c.out").read_text()[-1000:])
+            ranges = begun[-1]["ranges"]
             for part in ranges:
                 peak = int(pathlib.Path(scratch, part["name"]).read_text().split()[-1]) * 1024
                 yield part, peak

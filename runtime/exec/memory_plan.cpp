@@ -12,6 +12,12 @@ constexpr int64_t kProgramBytes = 12544 << 10;
 constexpr int64_t kThreadBytes = 384 << 10;
 // Of sockets, their threads, and messages that are neither here nor there.
 constexpr int64_t kPeersBytes = 1 << 20;
+// Of what is sent and received, frames that wait in the transport; and of the model file, when that
+// comes through it.
+constexpr int64_t kFramesPart = 6;
+constexpr int64_t kFramesBytesMax = 3 << 20;
+constexpr int64_t kFileFramesPart = 5;
+constexpr int64_t kFileFramesBytesMax = 8 << 20;
 // Of a node: its values and kernels, in the model and in two programs.
 constexpr int64_t kNodeBytes = 18 << 10;
 // Of all that the range holds: measured 0 to 0.5 %.
@@ -63,7 +69,8 @@ void plan_edges(const Model& model, const RangeProgram& program, int micro_batch
     plan->batch_bytes += (batches + (evaluates ? 2 * in_flight : 0)) * inputs;
   } else {
     // Those in flight and one that has come before its turn; gradients that are on their way.
-    plan->message_bytes += (in_flight + kInputsAhead + (evaluates ? 1 : 0)) * inputs;
+    const int ahead = is_last ? kInputsAhead : kInputsAhead + 1;
+    plan->message_bytes += (in_flight + ahead + (evaluates ? 1 : 0)) * inputs;
     plan->message_bytes += 2 * bytes_of(model, program.sent_gradients);
   }
   if (is_last) {
@@ -98,6 +105,9 @@ ProcessBytes plan_process(const Model& model, const ProcessMemory& process) {
     if (value.kind == ValueKind::kParameter) largest = std::max(largest, value.type.bytes());
   }
   bytes.start_bytes = bytes.process_bytes + bytes.data_bytes + 2 * process.file_bytes + largest;
+  if (process.has_peers) {
+    bytes.start_bytes += std::min(kFileFramesBytesMax, process.file_bytes / kFileFramesPart);
+  }
   return bytes;
 }
 
@@ -134,6 +144,10 @@ Result<MemoryPlan> plan_memory(const Model& model, LayerRange range, const Train
   plan.kept_bytes = train->kept_bytes;
   plan.column_bytes = greatest_workspace(*train);
   plan_edges(model, *train, options.micro_batches, in_flight, process.evaluates, &plan);
+  if (range.count() < model.layer_count()) {
+    plan.message_bytes +=
+        std::min(kFramesBytesMax, (plan.cut_bytes + plan.message_bytes) / kFramesPart);
+  }
   plan.spare_bytes = plan.range_bytes() / kSparePart;
   const ProcessBytes around = plan_process(model, process);
   plan.file_bytes = around.file_bytes;

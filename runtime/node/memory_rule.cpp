@@ -88,8 +88,12 @@ std::string remedies(const TrainingJob& job, int threads, int64_t memory_bytes) 
 
 int64_t data_bytes_of(const Dataset& dataset) {
   constexpr int64_t kOrders = 2;
-  return dataset.held_bytes() +
-         kOrders * dataset.count(Split::kTrain) * static_cast<int64_t>(sizeof(int64_t));
+  // What the program takes has room for that much: inspect without --data tells small ones the
+  // same.
+  constexpr int64_t kSmallBytes = 256 << 10;
+  const int64_t bytes = dataset.held_bytes() + kOrders * dataset.count(Split::kTrain) *
+                                                   static_cast<int64_t>(sizeof(int64_t));
+  return std::max<int64_t>(0, bytes - kSmallBytes);
 }
 
 Result<MemoryPlan> plan_alone(const Model& model, const TrainerOptions& options, int threads,
