@@ -14,9 +14,9 @@ constexpr int64_t kThreadBytes = 384 << 10;
 constexpr int64_t kPeersBytes = 1 << 20;
 // Of what is sent and received, frames that wait in the transport; and of the model file, when that
 // comes through it.
-constexpr int64_t kFramesPart = 6;
+constexpr int64_t kFramesPart = 4;
 constexpr int64_t kFramesBytesMax = 3 << 20;
-constexpr int64_t kFileFramesPart = 5;
+constexpr double kFileFramesShare = 0.4;
 constexpr int64_t kFileFramesBytesMax = 8 << 20;
 // Of a node: its values and kernels, in the model and in two programs.
 constexpr int64_t kNodeBytes = 18 << 10;
@@ -69,8 +69,7 @@ void plan_edges(const Model& model, const RangeProgram& program, int micro_batch
     plan->batch_bytes += (batches + (evaluates ? 2 * in_flight : 0)) * inputs;
   } else {
     // Those in flight and one that has come before its turn; gradients that are on their way.
-    const int ahead = is_last ? kInputsAhead : kInputsAhead + 1;
-    plan->message_bytes += (in_flight + ahead + (evaluates ? 1 : 0)) * inputs;
+    plan->message_bytes += (in_flight + kInputsAhead + (evaluates ? 1 : 0)) * inputs;
     plan->message_bytes += 2 * bytes_of(model, program.sent_gradients);
   }
   if (is_last) {
@@ -106,7 +105,9 @@ ProcessBytes plan_process(const Model& model, const ProcessMemory& process) {
   }
   bytes.start_bytes = bytes.process_bytes + bytes.data_bytes + 2 * process.file_bytes + largest;
   if (process.has_peers) {
-    bytes.start_bytes += std::min(kFileFramesBytesMax, process.file_bytes / kFileFramesPart);
+    const auto frames =
+        static_cast<int64_t>(kFileFramesShare * static_cast<double>(process.file_bytes));
+    bytes.start_bytes += std::min(kFileFramesBytesMax, frames);
   }
   return bytes;
 }
