@@ -36,6 +36,17 @@ PlanRequest coarse_layers(const PlanRequest& request, int layers_max) {
   if (static_cast<int>(request.layers.size()) <= layers_max) return request;
   const std::vector<size_t> cuts = cheap_cuts(request, layers_max - 1);
   PlanRequest coarse = request;
+  if (request.range_bytes) {
+    coarse.range_bytes = [fine = request.range_bytes, cuts,
+                          end = static_cast<int>(request.layers.size())](const LayerRange& range,
+                                                                         int in_flight) {
+      const auto cut = [&](int i) {
+        const auto at = static_cast<size_t>(i);
+        return at < cuts.size() ? static_cast<int>(cuts[at]) : end;
+      };
+      return fine({cut(range.first), cut(range.last)}, in_flight);
+    };
+  }
   coarse.layers.assign(cuts.size(), {});
   coarse.cuts.clear();
   for (DeviceCost& device : coarse.devices) device.layer_us.assign(cuts.size(), 0);

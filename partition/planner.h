@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <set>
 #include <string>
@@ -56,13 +57,22 @@ struct DeviceCost {
   double byte_us = 0;    // what sending or receiving a byte at a cut takes from the layers' time
   double pauses_us = 0;  // what a micro-batch loses to pauses of its CPU
   int64_t memory_bytes = std::numeric_limits<int64_t>::max();  // for ranges, all else deducted
+  int64_t process_bytes = 0;                                   // all else
 };
 
-// What a process needs besides ranges: code, libraries, buffers of messages; and the model file.
-constexpr int64_t kProcessBytes = 24 << 20;
-inline int64_t memory_for_ranges(int64_t memory_bytes, int64_t model_bytes) {
-  return std::max<int64_t>(0, memory_bytes - kProcessBytes - model_bytes);
+// What a process needs besides its range (runtime/exec/memory_plan.h knows how much).
+struct ProcessSize {
+  int64_t held_bytes = 0;   // while it trains
+  int64_t start_bytes = 0;  // in all, before that: with less it cannot even begin
+};
+inline int64_t memory_for_ranges(int64_t memory_bytes, const ProcessSize& process) {
+  if (memory_bytes < process.start_bytes) return 0;
+  return std::max<int64_t>(0, memory_bytes - process.held_bytes);
 }
+
+// What a range takes at most on a device with `in_flight` micro-batches between forward and
+// backward. A pure function; a range is asked for often.
+using RangeBytes = std::function<int64_t(const LayerRange& range, int in_flight)>;
 
 struct LinkCost {
   double bytes_per_us = std::numeric_limits<double>::infinity();
@@ -81,6 +91,7 @@ struct PlanRequest {
   int micro_batches = 1;  // M; 1 for async
   std::vector<LayerSize> layers;
   std::vector<CutSize> cuts;  // before each layer; [0] is the model's input
+  RangeBytes range_bytes;     // null: what the layers' sizes come to
   int64_t messages_bytes = kMessagesBytes;
   std::vector<DeviceCost> devices;            // [0] is central
   std::vector<std::vector<LinkCost>> links;   // [from][to]; empty: all of them cost nothing
@@ -90,10 +101,10 @@ struct PlanRequest {
 struct PlannedStage {
   int device = 0;
   LayerRange range;
-  double compute_us = 0;   // of a micro-batch
-  double input_us = 0;     // transfer of its inputs
-  double gradient_us = 0;  // transfer of the gradients that it sends back
-  int64_t memory_bytes = 0;
+  double compute_us = 0;     // of a micro-batch
+  double input_us = 0;       // transfer of its inputs
+  double gradient_us = 0;    // transfer of the gradients that it sends back
+  int64_t memory_bytes = 0;  // of the whole process
 };
 
 struct Plan {
@@ -102,10 +113,10 @@ struct Plan {
   std::string bottleneck;  // "compute of pi4", "link laptop -> pi4", "round trip from pi4"
 };
 
-// What a range needs on a device with `in_flight` micro-batches between forward and backward, at
-// most (runtime/exec/memory_plan.h is exact): the state; async with several in flight, as many
-// older versions of it; a gradient, two when several micro-batches make a batch; the stashes, the
-// scratch, two snapshots for cuts and one for an evaluation.
+// PlanRequest::range_bytes of it. Without that, for who has nothing but sizes of layers: the state;
+// async with several in flight, as many older versions of it; a gradient, two when several
+// micro-batches make a batch; the stashes, the scratch, two snapshots for cuts and one for an
+// evaluation.
 int64_t range_memory_bytes(const PlanRequest& request, const LayerRange& range, int in_flight);
 
 // What a micro-batch sends and receives at both ends of a range.

@@ -76,7 +76,8 @@ Plan predict(const PlanRequest& request, const std::vector<int>& devices,
       stage.input_us = link_between(request, previous, stage.device).time_us(cut.forward_bytes);
       stage.gradient_us = link_between(request, stage.device, previous).time_us(cut.gradient_bytes);
     }
-    stage.memory_bytes = range_memory_bytes(request, stage.range, stages - s);
+    stage.memory_bytes = range_memory_bytes(request, stage.range, stages - s) +
+                         request.devices[static_cast<size_t>(stage.device)].process_bytes;
     plan.stages.push_back(stage);
   }
 

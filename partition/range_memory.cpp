@@ -28,6 +28,7 @@ void add(LayerSize* sum, const LayerSize& layer, int sign) {
 
 int64_t range_memory_bytes(const PlanRequest& request, const LayerRange& range, int in_flight) {
   FT_CHECK(range.first >= 0 && range.last <= static_cast<int>(request.layers.size()));
+  if (request.range_bytes) return request.range_bytes(range, in_flight);
   LayerSize sum;
   for (int i = range.first; i < range.last; ++i) {
     const LayerSize& layer = request.layers[static_cast<size_t>(i)];
@@ -37,7 +38,34 @@ int64_t range_memory_bytes(const PlanRequest& request, const LayerRange& range, 
   return summed_memory_bytes(request, sum, in_flight);
 }
 
+namespace {
+
+// By asking for ranges. A range without its first layer may need more (only the first range steps
+// layer by layer) and one without its last, too (a wide cut): an end counts if all ends before it
+// fit.
+std::vector<int> asked_range_ends(const PlanRequest& request, int64_t memory_bytes, int in_flight) {
+  const int layers = static_cast<int>(request.layers.size());
+  const auto fits = [&](int first, int last) {
+    return request.range_bytes({first, last}, in_flight) <= memory_bytes;
+  };
+  std::vector<int> ends(request.layers.size());
+  int last = 0;
+  for (int first = 0; first < layers; ++first) {
+    last = std::max(last, first);
+    while (last > first && !fits(first, last)) --last;
+    while (last < layers && fits(first, last + 1)) ++last;
+    ends[static_cast<size_t>(first)] = last;
+  }
+  return ends;
+}
+
+}  // namespace
+
 std::vector<int> range_ends(const PlanRequest& request, int64_t memory_bytes, int in_flight) {
+  if (memory_bytes == std::numeric_limits<int64_t>::max()) {
+    return std::vector<int>(request.layers.size(), static_cast<int>(request.layers.size()));
+  }
+  if (request.range_bytes) return asked_range_ends(request, memory_bytes, in_flight);
   const std::vector<LayerSize>& layers = request.layers;
   std::vector<int> ends(layers.size());
   // A range without its first layer needs no more, so both ends only move on. `peaks` holds the

@@ -34,12 +34,14 @@ class Window {
 
   // The least key of the cuts that a range from this first layer on may end at.
   double least_key(int first) {
-    // Without the bytes at cuts, a range too long for one layer is too long for all before.
+    // Without the bytes at cuts, a range too long for one layer is too long for all before. Not so
+    // in memory: only a range that begins with the model's first layer steps layer by layer.
     const auto too_long = [&](const double* begin_us, const double* end_us, int cut) {
-      return cut > stage_.range_end[first] || end_us[cut] - begin_us[first] > stage_.limit_us;
+      return end_us[cut] - begin_us[first] > stage_.limit_us;
     };
     while (!empty() && too_long(stage_.before_us, stage_.before_us, cuts_[tail_ - 1])) --tail_;
     for (int at = tail_; at-- > head_;) {
+      if (cuts_[at] > stage_.range_end[first]) continue;
       if (!too_long(stage_.begin_us, stage_.end_us, cuts_[at])) return key_[cuts_[at]];
     }
     return kNever;

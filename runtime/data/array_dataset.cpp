@@ -56,6 +56,16 @@ class ArrayDataset final : public Dataset {
     return samples.bytes ? samples.rows() : 0;
   }
 
+  int64_t held_bytes() const override {
+    int64_t bytes = 0;
+    for (const ArraySplit& split : source_.splits) {
+      for (const NumberArray* array : {&split.samples, &split.targets}) {
+        if (array->bytes) bytes += static_cast<int64_t>(array->bytes->size());
+      }
+    }
+    return bytes;
+  }
+
   std::string description() const override {
     std::string text =
         format("%s: %" PRId64 " training", source_.name.c_str(), count(Split::kTrain));

@@ -3,6 +3,7 @@
 
 #include <cinttypes>
 #include <cstring>
+#include <filesystem>
 #include <unistd.h>
 
 #include "runtime/base/file.h"
@@ -20,37 +21,40 @@ constexpr int64_t kFileBytesMax = int64_t{1} << 30;
 
 // Labels and images apart, in the order of the files.
 Status read_split(const std::vector<std::string>& paths, ArraySplit* split) {
-  std::vector<BufferPtr> files;
+  // One file at a time beside what is made of them.
   size_t count = 0;
   for (const std::string& path : paths) {
-    FT_ASSIGN_OR_RETURN(BufferPtr file, read_file(path, kFileBytesMax));
+    std::error_code error;
+    const uintmax_t bytes = std::filesystem::file_size(path, error);
+    if (!error && bytes <= kFileBytesMax) count += static_cast<size_t>(bytes / kRecordBytes);
+  }
+  const BufferPtr images = make_buffer(count * kImageBytes);
+  const BufferPtr labels = make_buffer(count);
+  size_t row = 0;
+  for (const std::string& path : paths) {
+    FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(path, kFileBytesMax));
     if (file->size() == 0 || file->size() % kRecordBytes != 0) {
       return invalid_error(
           "%s: %zu bytes are not a whole number of records of %zu; it is damaged or was cut off: "
           "unpack cifar-10-binary.tar.gz again",
           path.c_str(), file->size(), kRecordBytes);
     }
-    // Said here and not in check_labels, which does not know the file.
-    for (size_t i = 0; i < file->size() / kRecordBytes; ++i) {
-      const int label = static_cast<int>(file->data()[i * kRecordBytes]);
-      if (label < kClasses) continue;
-      return invalid_error("%s: label %d at index %zu is outside 0..%" PRId64 " (%" PRId64
-                           " classes)",
-                           path.c_str(), label, i, kClasses - 1, kClasses);
+    if (file->size() / kRecordBytes > count - row) {
+      return invalid_error("%s: it grew while it was read; try again", path.c_str());
     }
-    count += file->size() / kRecordBytes;
-    files.push_back(std::move(file));
-  }
-  const BufferPtr images = make_buffer(count * kImageBytes);
-  const BufferPtr labels = make_buffer(count);
-  size_t row = 0;
-  for (BufferPtr& file : files) {
-    for (size_t at = 0; at < file->size(); at += kRecordBytes, ++row) {
-      labels->data()[row] = file->data()[at];
-      std::memcpy(images->data() + row * kImageBytes, file->data() + at + 1, kImageBytes);
+    for (size_t i = 0; i < file->size() / kRecordBytes; ++i, ++row) {
+      const std::byte* record = file->data() + i * kRecordBytes;
+      // Said here and not in check_labels, which does not know the file.
+      if (const int label = static_cast<int>(record[0]); label >= kClasses) {
+        return invalid_error("%s: label %d at index %zu is outside 0..%" PRId64 " (%" PRId64
+                             " classes)",
+                             path.c_str(), label, i, kClasses - 1, kClasses);
+      }
+      labels->data()[row] = record[0];
+      std::memcpy(images->data() + row * kImageBytes, record + 1, kImageBytes);
     }
-    file.reset();
   }
+  if (row != count) return invalid_error("%s: it shrank while it was read", paths[0].c_str());
   const int64_t rows = static_cast<int64_t>(count);
   split->samples_path = split->targets_path = paths[0];
   split->samples = {NumberType::kUint8, {rows, 3, 32, 32}, images, 0};

@@ -35,6 +35,8 @@ class Dataset {
   virtual Shape target_shape() const { return {}; }
   int64_t target_elements() const { return target_shape().element_count(); }
   virtual int64_t count(Split split) const = 0;
+  // What it holds in memory for as long as it lives.
+  virtual int64_t held_bytes() const { return 0; }
   // One line for people: name, counts, shape, classes, normalisation.
   virtual std::string description() const = 0;
   // What was decided about the files, a sentence each.

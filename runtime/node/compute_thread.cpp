@@ -9,6 +9,7 @@
 #include "runtime/base/file.h"
 #include "runtime/exec/cpu_probe.h"
 #include "runtime/exec/layer_timer.h"
+#include "runtime/node/heap.h"
 #include "runtime/node/measure_model.h"
 #include "runtime/node/message_probe.h"
 #include "runtime/pipeline/schedule.h"
@@ -166,6 +167,7 @@ Result<std::unique_ptr<Model>> ComputeThread::import(const Task& task) {
   if (std::string(digest.begin(), digest.end()) != wanted) {
     return refused_error("the model file received has another SHA-256 than announced");
   }
+  const ReturnsTensors returns;
   FT_ASSIGN_OR_RETURN(Model model, import_for(task.assign.training(), *file));
   return std::make_unique<Model>(std::move(model));
 }
@@ -229,6 +231,7 @@ Status ComputeThread::configure(const Task& task, TaskResult* result) {
   FT_CHECK(static_cast<int>(task.snapshots.size()) == range.last() - range.first());
   FT_ASSIGN_OR_RETURN(const std::vector<LayerState> states, states_of(task, std::move(imported)));
   trainer_->load(task.version, states);
+  return_free_pages();
   label_row_bytes_ = label_row_bytes(task.assign.training(), *model_);
   const RangeProgram& program = trainer_->executor().train();
   result->inputs = program.inputs;

@@ -79,7 +79,9 @@ void DataThread::loop() {
     } else {
       const Checkpoint& checkpoint = std::get<CheckpointRequest>(request).checkpoint;
       const Status written = write_checkpoint(directory_.file("checkpoint.ftc"), checkpoint);
-      results_.put(CheckpointResult{checkpoint.version, directory_.with_remedy(written)});
+      const CheckpointResult result{checkpoint.version, directory_.with_remedy(written)};
+      request = DataRequest();  // a version that nobody holds is overwritten
+      results_.put(result);
     }
   }
 }

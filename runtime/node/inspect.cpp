@@ -8,12 +8,17 @@
 #include "onnx_import/import.h"
 #include "onnx_import/report.h"
 #include "runtime/base/file.h"
-#include "runtime/exec/memory_plan.h"
 #include "runtime/node/commands.h"
 #include "runtime/node/measure_model.h"
+#include "runtime/node/memory_rule.h"
 
 namespace ft {
 namespace {
+
+int compute_threads(const Options& options) {
+  if (options.threads > 0) return options.threads;
+  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
 
 // What the planner sees of the model on this machine.
 Status add_measured(const std::shared_ptr<const Model>& model, const Options& options,
@@ -21,8 +26,7 @@ Status add_measured(const std::shared_ptr<const Model>& model, const Options& op
   TrainerOptions trainer;
   trainer.optimizer = options.optimizer;
   trainer.batch_size = model->batch;
-  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  const int threads = options.threads > 0 ? options.threads : cores;
+  const int threads = compute_threads(options);
   FT_ASSIGN_OR_RETURN(const ModelSizes sizes, sizes_of(*model, trainer));
   FT_ASSIGN_OR_RETURN(const ModelTimes times,
                       measure_model(model, trainer, threads, Slowdown(), options.memory_bytes));
@@ -37,13 +41,18 @@ Status add_measured(const std::shared_ptr<const Model>& model, const Options& op
   return Status();
 }
 
-Status add_memory(const Model& model, const Options& options, ModelReport* report) {
+Status add_memory(const Model& model, int64_t file_bytes, const Options& options,
+                  ModelReport* report) {
+  std::unique_ptr<Dataset> dataset;
+  if (!options.data.empty()) {
+    FT_ASSIGN_OR_RETURN(dataset, open_dataset(options.data, options.seed));
+  }
   TrainerOptions trainer;
   trainer.optimizer = options.optimizer;
   trainer.micro_batches = options.sync ? options.micro_batches : 1;
   trainer.batch_size = model.batch * trainer.micro_batches;
-  trainer.steps_by_layer = trainer.one_in_flight = true;
-  FT_ASSIGN_OR_RETURN(const MemoryPlan plan, plan_memory(model, {0, model.layer_count()}, trainer));
+  FT_ASSIGN_OR_RETURN(const MemoryPlan plan, plan_alone(model, trainer, compute_threads(options),
+                                                        file_bytes, dataset.get()));
   report->memory = {
       {"parameter_bytes", "parameters", plan.parameter_bytes},
       {"optimizer_bytes", "the optimizer's state", plan.optimizer_bytes},
@@ -53,9 +62,12 @@ Status add_memory(const Model& model, const Options& options, ModelReport* repor
       {"kept_bytes", "  of it from forward to backward", plan.kept_bytes},
       {"column_bytes", "  of it at most in one kernel, columns above all", plan.column_bytes},
       {"batch_bytes", "samples of two batches, output and its gradient", plan.batch_bytes},
+      {"spare_bytes", "pages of which a part is used", plan.spare_bytes},
+      {"data_bytes", "the data set and the order of its samples", plan.data_bytes},
       {"process_bytes", "the program itself", plan.process_bytes},
-      {"total_bytes", "in all", plan.total_bytes()},
-      {"cut_bytes", "more after a cut, until its checkpoint is replaced", plan.cut_bytes}};
+      {"start_bytes", "more than that while the model file is read", plan.start_bytes},
+      {"total_bytes", "in all: what --role solo --memory needs", plan.total_bytes()},
+      {"cut_bytes", "more while a checkpoint is written, without --memory", plan.cut_bytes}};
   return Status();
 }
 
@@ -78,7 +90,10 @@ Status inspect(const Options& options) {
   ModelReport report;
   if (model.ok()) report = make_report(*model);
   report.unsupported = problems;
-  if (model.ok() && options.memory) FT_RETURN_IF_ERROR(add_memory(*model, options, &report));
+  if (model.ok() && options.memory) {
+    const auto file_bytes = static_cast<int64_t>(file->size());
+    FT_RETURN_IF_ERROR(add_memory(*model, file_bytes, options, &report));
+  }
   if (model.ok() && options.measure) {
     FT_RETURN_IF_ERROR(
         add_measured(std::make_shared<const Model>(std::move(*model)), options, &report));

@@ -3,7 +3,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <malloc.h>
 #include <new>
 #include <sys/prctl.h>
 
@@ -11,6 +10,7 @@
 #include "runtime/base/log.h"
 #include "runtime/node/board.h"
 #include "runtime/node/commands.h"
+#include "runtime/node/heap.h"
 #include "runtime/node/train.h"
 
 namespace {
@@ -70,21 +70,10 @@ void out_of_memory() {
   std::_Exit(1);
 }
 
-// The C library raises the size from which a block is given back to the system when it is freed, up
-// to 32 MiB, and then keeps holes of that size.
-constexpr int kReturnedBytesMin = 1024 * 1024;
-
-void return_large_blocks() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, kReturnedBytesMin);
-  mallopt(M_TRIM_THRESHOLD, 4 * kReturnedBytesMin);
-#endif
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  return_large_blocks();
+  ft::return_large_blocks();
   ::prctl(PR_SET_NAME, "ftrun");  // not "exe", for who was started by /proc/self/exe
   std::set_new_handler(out_of_memory);
   // A run goes on when the reader of its output ends.

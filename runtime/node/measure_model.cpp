@@ -1,6 +1,9 @@
 #include "runtime/node/measure_model.h"
 
 #include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
 
 #include "runtime/exec/cpu_probe.h"
 #include "runtime/exec/layer_timer.h"
@@ -8,9 +11,38 @@
 
 namespace ft {
 
+namespace {
+
+// Of a device's memory, what stands beside the layers that are timed: the process and the model.
+constexpr int64_t kBesideTimingBytes = 24 << 20;
+
+}  // namespace
+
 int64_t bytes_for_timing(int64_t memory_bytes) {
   if (memory_bytes == 0) return kTimedTogetherBytes;
-  return std::min(kTimedTogetherBytes, memory_for_ranges(memory_bytes, 0) / 4);
+  const int64_t rest = std::max<int64_t>(0, memory_bytes - kBesideTimingBytes);
+  return std::min(kTimedTogetherBytes, rest / 4);
+}
+
+RangeBytes range_bytes_of(std::shared_ptr<const Model> model, const TrainerOptions& options,
+                          int cuts, bool evaluates) {
+  using Key = std::pair<std::pair<int, int>, int>;
+  const auto known = std::make_shared<std::map<Key, int64_t>>();
+  return [=](const LayerRange& range, int in_flight) {
+    const auto [place, is_new] = known->try_emplace({{range.first, range.last}, in_flight}, 0);
+    if (!is_new) return place->second;
+    ProcessMemory process;
+    process.evaluates = evaluates;
+    const Result<MemoryPlan> plan = plan_memory(*model, range, options, in_flight, process);
+    place->second = plan.ok() ? plan->range_bytes() + cuts * plan->cut_bytes
+                              : std::numeric_limits<int64_t>::max();
+    return place->second;
+  };
+}
+
+ProcessSize process_size_of(const Model& model, const ProcessMemory& process) {
+  const ProcessBytes bytes = plan_process(model, process);
+  return {bytes.held_bytes(), bytes.start_bytes};
 }
 
 Result<ModelSizes> sizes_of(const Model& model, const TrainerOptions& options) {

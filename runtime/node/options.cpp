@@ -233,6 +233,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       sub->add_flag("--measure", o.measure, "And time and memory of each layer on this machine");
       add_board(sub, &o);
       sub->add_flag("--memory", o.memory, "And what training on one device takes of memory");
+      sub->add_option("--data", o.data, "Of --memory: the data set, which is kept in memory");
       sub->add_option("--batch-size", o.batch_size, "Rows the byte counts are for")
           ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
       sub->add_option("--schedule", t.schedule, "Of --memory: async or sync")

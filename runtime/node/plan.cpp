@@ -10,6 +10,7 @@
 #include "runtime/node/commands.h"
 #include "runtime/node/devices_file.h"
 #include "runtime/node/measure_model.h"
+#include "runtime/node/memory_rule.h"
 #include "runtime/observe/plan_picture.h"
 #include "runtime/pipeline/plan_report.h"
 
@@ -108,16 +109,20 @@ Status plan(const Options& options) {
   request.micro_batches = trainer.micro_batches;
   request.layers = std::move(sizes.layers);
   request.cuts = std::move(sizes.cuts);
+  request.range_bytes = range_bytes_of(model, trainer, kCutsHeld, true);
+  ProcessMemory process;
+  process.threads = threads;
+  process.has_peers = process.keeps_file = true;
+  process.file_bytes = static_cast<int64_t>(bytes->size());
+  const ProcessSize size = process_size_of(*model, process);
   request.links = std::move(file.links);
   request.unreachable = std::move(file.unreachable);
   for (const DevicesFile::Device& device : file.devices) {
     DeviceCost cost;
     cost.name = device.name;
     for (const double us : times.layer_us) cost.layer_us.push_back(us / device.capacity);
-    if (device.memory_bytes > 0) {
-      const auto model_bytes = static_cast<int64_t>(bytes->size());
-      cost.memory_bytes = memory_for_ranges(device.memory_bytes, model_bytes);
-    }
+    cost.process_bytes = size.held_bytes;
+    if (device.memory_bytes > 0) cost.memory_bytes = memory_for_ranges(device.memory_bytes, size);
     request.devices.push_back(std::move(cost));
   }
   FT_ASSIGN_OR_RETURN(const Plan made, make_plan(request));

@@ -4,7 +4,6 @@
 #include <csignal>
 #include <ctime>
 #include <filesystem>
-#include <malloc.h>
 #include <sys/prctl.h>
 #include <thread>
 #include <unistd.h>
@@ -16,7 +15,9 @@
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/node/children.h"
+#include "runtime/node/heap.h"
 #include "runtime/node/measure_model.h"
+#include "runtime/node/memory_rule.h"
 #include "runtime/node/node_keys.h"
 #include "runtime/node/option_checks.h"
 #include "runtime/node/own_address.h"
@@ -120,6 +121,7 @@ CentralOptions central_options(const Options& options, const TrainingJob& job, c
     central.discard_run = std::string(discarded.begin(), discarded.end());
   }
   central.workers = workers;
+  central.alone = options.role == Role::kSolo;
   central.layer_costs = estimate_layer_costs(*job.model);
   const TrainerOptions trainer = trainer_options(job.training);
   for (int layer = 0; layer < job.model->layer_count(); ++layer) {
@@ -151,6 +153,7 @@ Status measure_central(const Options& options, const TrainingJob& job, int threa
   central->layer_sizes = std::move(sizes.layers);
   central->cut_sizes = std::move(sizes.cuts);
   central->memory_bytes = options.memory_bytes;
+  add_memory_rule(job, threads, central);
   const bool equal = options.role == Role::kLocal && options.slowdowns.empty();
   if (fixed || equal || central->workers == 0) return Status();
   FT_ASSIGN_OR_RETURN(
@@ -284,12 +287,14 @@ Status train_central(Options options) {
   }
   FT_ASSIGN_OR_RETURN(TrainingJob job, describe_job(&options, directory.get()));
   job.model = without_weights(*job.model);
-#ifdef __GLIBC__
-  ::malloc_trim(0);  // small tensors leave holes that nothing else fits
-#endif
+  return_free_pages();
+  const bool local = options.role == Role::kLocal;
+  const int threads = thread_count(options, local ? options.stages : 1);
+  if (options.role == Role::kSolo && options.memory_bytes > 0) {
+    FT_RETURN_IF_ERROR(check_alone(job, threads, options.memory_bytes));
+  }
   FT_RETURN_IF_ERROR(check_cuts(options, job));
   FT_RETURN_IF_ERROR(check_slowdowns(options));
-  const bool local = options.role == Role::kLocal;
   const bool found = directory != nullptr && directory->has_run();
   if (options.resume && !found && options.role != Role::kCentral) {
     return invalid_error("--resume: --run-dir %s holds no run; leave --resume out to begin one",
@@ -301,7 +306,6 @@ Status train_central(Options options) {
   const int workers = options.role == Role::kSolo ? 0
                       : local                     ? options.stages - 1
                                                   : options.workers;
-  const int threads = thread_count(options, local ? options.stages : 1);
   if (options.run_dir.empty()) options.run_dir = default_run_directory(job.model_path, run);
 
   Interrupt interrupt(true);
@@ -356,6 +360,8 @@ Status train_central(Options options) {
 
   own.hello.set_model_sha256(parts.options.model_sha256);
   own.beside_central = true;
+  own.alone = options.role == Role::kSolo;
+  own.overwrites = own.alone && options.memory_bytes > 0;
   own.store = std::move(resumed.store);
 
   started.run = run == RunId{} ? "" : to_hex(run);
@@ -378,6 +384,7 @@ Status train_central(Options options) {
                     ComputeOptions{threads, slowdown_of(options, 0), job.model_file,
                                    directory->file("model.onnx"), options.memory_bytes},
                     "");
+  own.store = SnapshotStore();  // the stage's own now
   if (options.resume && !found) {
     log_info("no run in %s: going on with the one that the stages hold", options.run_dir.c_str());
   }

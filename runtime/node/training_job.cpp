@@ -3,6 +3,7 @@
 #include "runtime/base/file.h"
 #include "runtime/node/compute_thread.h"
 #include "runtime/node/data_checks.h"
+#include "runtime/node/heap.h"
 #include "runtime/node/run_file.h"
 #include "runtime/pipeline/schedule.h"
 
@@ -45,6 +46,7 @@ Status finish_training(TrainingJob* job, int64_t epochs, int64_t batches) {
 Status open_parts(TrainingJob* job) {
   net::Training& training = job->training;
   job->model_sha = sha256(job->model_file->bytes());
+  const ReturnsTensors returns;
   FT_ASSIGN_OR_RETURN(job->model,
                       import_file(job->model_path, *job->model_file, import_options(training)));
   const Status weights = check_weights(*job->model);

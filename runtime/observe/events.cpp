@@ -22,6 +22,7 @@ Json to_json(const ReconfiguredReport& report) {
   for (const DeviceReport& stage : report.stages) {
     ranges.push_back(
         {{"name", stage.name}, {"first", stage.range.first}, {"last", stage.range.last}});
+    if (stage.memory_bytes > 0) ranges.back()["memory_bytes"] = stage.memory_bytes;
   }
   Json json = {{"event", "reconfigured"},
                {"term", report.term},

@@ -18,6 +18,7 @@
 // of anything, however central ends.
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -78,6 +79,7 @@ struct CentralOptions {
   net::Training training;
   bool replicate_auto = false;  // training.replicate_every is a start value
   int workers = 1;              // stages to wait for, besides central's own
+  bool alone = false;           // and nobody can join
   Partition partition = Partition::kEven;
   std::string cuts;                  // "3,9" for kFixed
   std::vector<double> layer_costs;   // one per layer, any unit: also says how many there are
@@ -86,8 +88,11 @@ struct CentralOptions {
   // and these only when a device's memory has a limit.
   std::vector<LayerSize> layer_sizes;
   std::vector<CutSize> cut_sizes;
-  int64_t memory_bytes = 0;      // central's own; 0: no limit
-  std::vector<double> layer_us;  // as central measured itself
+  RangeBytes range_bytes;                                             // null: by layer_sizes
+  std::function<ProcessSize(const net::Hello& device)> process_size;  // a stage's; null: nothing
+  ProcessSize own_process;                                            // central's
+  int64_t memory_bytes = 0;                                           // central's own; 0: no limit
+  std::vector<double> layer_us;                                       // as central measured itself
   CpuMeasure cpu;
   RepartitionLimits repartition;
   // For comparisons, ResPipe's rule: the neighbour takes all layers of a lost device, nothing is
@@ -213,6 +218,9 @@ class Central {
   PlanRequest plan_request(const std::vector<PeerId>& devices) const;
   Result<Row> solve_dynamic();
   size_t find_small(const Row& row) const;
+  ProcessSize process_size(PeerId peer, const Device& device) const;
+  int64_t process_bytes(PeerId peer, const Device& device, const LayerRange& range,
+                        int in_flight) const;
   void note_room(const PlanRequest& request, const std::vector<PeerId>& devices, const Row& row);
   Plan predict_now(const PlanRequest& request, const std::vector<PeerId>& devices) const;
   void note_link(PeerId from, const net::LinkSpeed& link);

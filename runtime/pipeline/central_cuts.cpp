@@ -85,13 +85,15 @@ int64_t Central::checkpoint_at(int64_t version) const {
 }
 
 // Only this deletes snapshots, here and on the devices. Central's own stage keeps its newest
-// checkpoint until the next one is complete, whatever the devices have.
+// checkpoint until the next one is complete, whatever the devices have; but on one device alone
+// nobody can ask for what is on disk.
 void Central::release() {
   const int64_t kept = checkpoint_at(complete_);
-  book_.forget_below(kept);
+  const bool on_disk = options_.alone && phase_ == Phase::kTraining;
+  book_.forget_below(on_disk ? kept + 1 : kept);
   checkpoints_.erase(checkpoints_.begin(), checkpoints_.lower_bound(kept));
   for (const auto& [peer, device] : members_.all()) {
-    const int64_t below = peer == options_.self ? kept : complete_;
+    const int64_t below = on_disk ? kept + 1 : complete_;
     if (!device.member || below < 0) continue;
     net::Control message;
     message.mutable_release()->set_version(below);

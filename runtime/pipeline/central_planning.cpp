@@ -145,8 +145,8 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
   request.micro_batches = micro_count(options_.training);
   request.layers = options_.layer_sizes;
   request.cuts = options_.cut_sizes;
+  request.range_bytes = options_.range_bytes;
   request.links.assign(devices.size(), std::vector<LinkCost>(devices.size()));
-  const auto model_bytes = static_cast<int64_t>(options_.model->size());
   const double replica_bytes = replica_bytes_per_us(devices);
   for (size_t i = 0; i < devices.size(); ++i) {
     const Device& device = members_.at(devices[i]);
@@ -156,8 +156,10 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
     for (double& us : cost.layer_us) us *= device.speed.paced_times();
     cost.byte_us = device.speed.byte_us();
     cost.pauses_us = device.speed.pauses_us() / request.micro_batches;
+    const ProcessSize process = process_size(devices[i], device);
+    cost.process_bytes = process.held_bytes;
     if (device.hello.memory_bytes() > 0) {
-      cost.memory_bytes = memory_for_ranges(device.hello.memory_bytes(), model_bytes);
+      cost.memory_bytes = memory_for_ranges(device.hello.memory_bytes(), process);
     }
     request.devices.push_back(std::move(cost));
     for (size_t j = 0; j < i; ++j) {
@@ -168,6 +170,19 @@ PlanRequest Central::plan_request(const std::vector<PeerId>& devices) const {
     }
   }
   return request;
+}
+
+ProcessSize Central::process_size(PeerId peer, const Device& device) const {
+  if (peer == options_.self) return options_.own_process;
+  return options_.process_size ? options_.process_size(device.hello) : ProcessSize();
+}
+
+// What the device's process takes at most with that range.
+int64_t Central::process_bytes(PeerId peer, const Device& device, const LayerRange& range,
+                               int in_flight) const {
+  if (!options_.range_bytes) return 0;
+  const ProcessSize process = process_size(peer, device);
+  return std::max(process.start_bytes, process.held_bytes + options_.range_bytes(range, in_flight));
 }
 
 // About how fast replicas come into being: the model's state in each cut interval, as if all

@@ -284,7 +284,9 @@ void Central::assign(const Row& row) {
   for (size_t i = 0; i < ranges.size(); ++i) {
     const PeerId peer = row.devices[i];
     const Device& device = members_.at(peer);
-    stages_.push_back({device.hello.name(), peer, ranges[i]});
+    const auto in_flight = static_cast<int>(ranges.size() - i);
+    stages_.push_back(
+        {device.hello.name(), peer, ranges[i], process_bytes(peer, device, ranges[i], in_flight)});
     *assign->add_stages() = info_of(peer, device);
     *assign->mutable_stages(static_cast<int>(i))->mutable_range() = to_message(ranges[i]);
   }
@@ -435,6 +437,7 @@ void Central::resume() {
     done.mutable_evaluation_done()->set_version(evaluated_);
     send_all(done);
   }
+  if (options_.alone) release();
   ReconfiguredReport report;
   report.term = term_;
   report.reason = reason_;

@@ -17,6 +17,7 @@ struct DeviceReport {
   std::string name;
   uint64_t incarnation = 0;
   LayerRange range;
+  int64_t memory_bytes = 0;  // of its process at most, by plan; 0: nobody can say
 };
 
 // How long each part of a reconfiguration took, attempts that were begun anew included.

@@ -31,6 +31,11 @@ struct StageOptions {
   net::Hello hello;  // numerics, memory, threads: what the inventory repeats
   TimeUs hello_interval_us = 200 * kMillisecondUs;
   bool beside_central = false;  // in central's own process: says no Hello, sends no heartbeats
+  // On one device alone a cut is for the disk only: one that does not become a checkpoint is not
+  // taken. With `overwrites` a batch waits until the cut before it is written and evaluated, so
+  // that there is never more than one version in memory.
+  bool alone = false;
+  bool overwrites = false;
   // Central's own: what its disk holds of the run it goes on with, and how it was measured.
   SnapshotStore store;
   std::vector<double> layer_us;
@@ -133,6 +138,7 @@ class Stage {
   bool start_step();
   bool start_backward();
   bool start_evaluation();
+  bool must_keep_version() const;
   bool start_forward();
   bool start_snapshot();
   void start(Task task);

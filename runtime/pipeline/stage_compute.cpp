@@ -181,8 +181,16 @@ bool Stage::start_backward() {
   return true;
 }
 
+// Somebody still reads the newest version: whoever writes it to disk, or an evaluation.
+bool Stage::must_keep_version() const {
+  if (is_evaluated(assign_.training(), version_) && version_ > evaluated_) return true;
+  const auto held = store_.held().lower_bound(SnapshotKey{version_, 0, 0});
+  return held != store_.held().end();
+}
+
 bool Stage::start_forward() {
   const net::Training& training = assign_.training();
+  if (options_.overwrites && must_keep_version()) return false;
   if (next_forward_.first >= training.batches() || in_flight_ >= in_flight_max(place_)) {
     return false;
   }
@@ -323,7 +331,9 @@ void Stage::on_step(const TaskResult& result) {
     cut_every_ = 0;
   }
   if (!is_cut(assign_.training(), version_)) return;
-  take_cut(is_global_cut(assign_.training(), version_) ? Reach::kCentral : Reach::kSuccessor);
+  const bool global = is_global_cut(assign_.training(), version_);
+  if (options_.alone && !global) return;
+  take_cut(global ? Reach::kCentral : Reach::kSuccessor);
 }
 
 void Stage::on_evaluated(const TaskResult& result) {

@@ -35,6 +35,30 @@ TEST_CASE("memory: versions, gradient, stashes, scratch and snapshots of a range
   CHECK(ft::range_memory_bytes(request, {0, 2}, 3) == 300 + 2 * 30 + 3 * 3000 + 7 + 3 * 300);
 }
 
+// Only a range that begins with layer 0 steps layer by layer, and the cut behind layer 0 is wide.
+TEST_CASE("memory: ranges that are asked for, whatever shrinks or grows with them") {
+  ft::PlanRequest request = equal_layers(6, {1, 1});
+  request.range_bytes = [](const ft::LayerRange& range, int in_flight) {
+    return int64_t{100} * range.count() * in_flight + (range.first > 0 ? 150 : 0) +
+           (range.last == 1 ? 50 : 0);
+  };
+  CHECK(ft::range_memory_bytes(request, {1, 3}, 2) == 550);
+  const auto fits = [&](const std::vector<int64_t>& memories, int stages) {
+    add_memories(&request, memories);
+    const auto plan = ft::make_plan(request);
+    return plan.ok() && static_cast<int>(plan->stages.size()) == stages;
+  };
+  CHECK(fits({600, 0}, 1));  // all of them, in one
+  CHECK(!fits({599, 0}, 1));
+  // 1 and 5 layers, or 2 and 4, which is less for both.
+  CHECK(fits({250, 650}, 2));
+  CHECK(fits({400, 550}, 2));
+  CHECK(!fits({249, 650}, 2));
+  CHECK(!fits({250, 649}, 2));
+  for (ft::DeviceCost& device : request.devices) device.process_bytes = 7;
+  CHECK(ft::predict(request, {0, 1}, {{0, 1}, {1, 6}}).stages[1].memory_bytes == 657);
+}
+
 TEST_CASE("predict: the slowest place of an async pipeline is named") {
   ft::PlanRequest request = equal_layers(4, {1, 0.5});
   set_links(&request, {10, 100});

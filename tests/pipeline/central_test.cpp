@@ -259,6 +259,76 @@ TEST_CASE("central: more fixed ranges than devices are refused with both numbers
   CHECK(exit_of(last)->status.message().find("3 ranges") != std::string::npos);
 }
 
+TEST_CASE("central: alone it lets its stage go of a checkpoint when that is on disk") {
+  ft::CentralOptions o = options();
+  o.workers = 0;
+  o.alone = true;
+  o.training.set_replicate_every(2);
+  o.training.set_global_every(1);
+  ft::Central central(o);
+  central.step(ft::TickEvent{}, 0);
+  journaled(&central, 1);
+  central.step(inventory(1, 1), 0);
+  ft::ControlEvent ready = from(1, 1);
+  ready.message.mutable_ready();
+  central.step(ready, 0);
+  journaled(&central, 1);
+  for (int64_t version = 0; version < 2; ++version) {
+    ft::ControlEvent loss = from(1, 1);
+    loss.message.mutable_batch_loss()->set_batch(version);
+    loss.message.mutable_batch_loss()->set_rows(4);
+    central.step(loss, 0);
+    ft::ControlEvent progress = from(1, 1);
+    progress.message.mutable_progress()->set_version(version);
+    central.step(progress, 0);
+  }
+  bool writes = false;
+  for (int32_t layer = 0; layer < 3; ++layer) {
+    ft::ControlEvent stored = from(1, 1);
+    ft::net::SnapshotName* name = stored.message.mutable_snapshot_stored()->mutable_snapshot();
+    name->set_layer(layer);
+    name->set_version(1);
+    name->set_term(1);
+    for (const ft::Action& action : central.step(stored, 0)) {
+      writes = writes || std::holds_alternative<ft::WriteCheckpoint>(action);
+    }
+  }
+  CHECK(writes);
+  const ft::Actions written = central.step(ft::CheckpointWrittenEvent{1}, 0);
+  const ft::net::Control* release = sent_to(written, 1, ft::net::Control::kRelease);
+  REQUIRE(release != nullptr);
+  CHECK(release->release().version() == 2);
+  CHECK(release->release().checkpoint_batches() == 2);
+}
+
+TEST_CASE("central: a device's memory is asked for its range, its process and its start") {
+  ft::CentralOptions o = options();
+  o.layer_sizes.assign(3, {8, 8, 8, 8});
+  o.cut_sizes.assign(3, {8, 8});
+  o.partition = ft::Partition::kEven;
+  o.range_bytes = [](const ft::LayerRange& range, int in_flight) {
+    return int64_t{1000} * range.count() + in_flight;
+  };
+  o.process_size = [](const ft::net::Hello& device) {
+    return ft::ProcessSize{100 * device.threads(), 5000};
+  };
+  // The last of two stages with one layer or two: 1001 or 2001 and 200; and 5000 to begin with.
+  for (const auto& [memory, stages] : {std::pair(5000, 2), std::pair(4999, 1)}) {
+    CAPTURE(memory);
+    ft::Central central(o);
+    ft::ControlEvent joining = hello(2);
+    joining.message.mutable_hello()->set_memory_bytes(memory);
+    joining.message.mutable_hello()->set_threads(2);
+    central.step(joining, 0);
+    journaled(&central, 1);
+    central.step(inventory(1, 1), 0);
+    const ft::Actions last = central.step(inventory(2, 1), 0);
+    const auto* assign = sent_to(last, 2, ft::net::Control::kAssign);
+    REQUIRE(assign != nullptr);
+    CHECK(assign->assign().stages_size() == stages);
+  }
+}
+
 TEST_CASE("central: a device without memory for what falls to it gets no layers") {
   ft::CentralOptions o = options();
   o.layer_sizes.assign(3, {1 << 20, 1 << 20, 1 << 20, 1 << 20});
@@ -268,7 +338,7 @@ TEST_CASE("central: a device without memory for what falls to it gets no layers"
     o.cuts = "1";
     ft::Central central(o);
     ft::ControlEvent small = hello(2);
-    small.message.mutable_hello()->set_memory_bytes(ft::kProcessBytes + 100);
+    small.message.mutable_hello()->set_memory_bytes(100);
     central.step(small, 0);
     journaled(&central, 1);
     central.step(inventory(1, 1), 0);

@@ -183,6 +183,120 @@ TEST_CASE("stage: an evaluation waits for what has begun, forward passes wait fo
   CHECK((task.kind == ft::TaskKind::kForward && task.batch == 2));
 }
 
+namespace {
+
+// One device alone with one layer, that takes a checkpoint every second batch and evaluates every
+// third.
+ft::Stage alone(bool overwrites) {
+  ft::StageOptions options;
+  options.self = kCentral;
+  options.beside_central = options.alone = true;
+  options.overwrites = overwrites;
+  options.hello.set_model_sha256("m");
+  ft::Stage stage(options);
+  ft::ControlEvent pause = from(kCentral);
+  pause.message.mutable_pause();
+  stage.step(pause, 0);
+  ft::ControlEvent assign = from(kCentral);
+  ft::net::Assign* body = assign.message.mutable_assign();
+  body->set_central(kCentral);
+  body->set_resume_version(-1);
+  body->set_model_sha256("m");
+  body->set_failure_timeout_us(ft::kSecondUs);
+  ft::net::Training* training = body->mutable_training();
+  training->set_schedule(ft::net::kAsync);
+  training->set_batches(10);
+  training->set_batches_per_epoch(3);
+  training->set_evaluate(true);
+  training->set_evaluation_batches(1);
+  training->set_evaluation_rows(1);
+  training->set_batch_size(1);
+  training->set_replicate_every(2);
+  training->set_global_every(1);
+  body->add_stages()->set_incarnation(kCentral);
+  body->mutable_stages(0)->mutable_range()->set_last(1);
+  body->add_layer_bytes(8);
+  ft::TaskResult configured = done(begun(stage.step(assign, 0)));
+  configured.inputs = {0};
+  configured.outputs = {1};
+  configured.value_bytes = {{0, 8}, {1, 8}};
+  configured.label_row_bytes = 8;
+  configured.layer_bytes = {8};
+  stage.step(configured, 0);
+  ft::ControlEvent resume = from(kCentral);
+  resume.message.mutable_resume();
+  stage.step(resume, 0);
+  return stage;
+}
+
+// Hands the stage a batch; returns whether it has begun.
+bool begins(ft::Stage* stage, int64_t batch) {
+  stage->step(bulk_from(kCentral, ft::BulkKind::kLabels, batch), 0);
+  const ft::Task task =
+      begun(stage->step(bulk_from(kCentral, ft::BulkKind::kActivation, batch), 0));
+  return task.kind == ft::TaskKind::kForward && task.batch == batch;
+}
+
+// The rest of a batch that has begun, its snapshots too.
+void train(ft::Stage* stage, int64_t batch) {
+  ft::Task task;
+  task.kind = ft::TaskKind::kForward;
+  task.term = kTerm;
+  task.batch = batch;
+  task = finish(stage, task);
+  CHECK(task.kind == ft::TaskKind::kBackward);
+  task = finish(stage, task);
+  CHECK(task.kind == ft::TaskKind::kStep);
+  finish(stage, task);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "stage: alone it takes only cuts that become checkpoints, and lets go of what is on disk") {
+  ft::Stage stage = alone(false);
+  for (int64_t batch = 0; batch < 3; ++batch) {
+    REQUIRE(begins(&stage, batch));
+    train(&stage, batch);
+  }
+  REQUIRE(stage.snapshots().held().size() == 1);  // not that of the epoch's end, version 2
+  CHECK(stage.snapshots().held().begin()->first.version == 1);
+  ft::ControlEvent release = from(kCentral);
+  release.message.mutable_release()->set_version(2);
+  release.message.mutable_release()->set_checkpoint_batches(2);
+  stage.step(release, 0);
+  CHECK(stage.snapshots().held().empty());
+}
+
+TEST_CASE("stage: where memory is limited a batch waits until nobody reads the version before it") {
+  ft::Stage stage = alone(true);
+  REQUIRE(begins(&stage, 0));
+  train(&stage, 0);
+  REQUIRE(begins(&stage, 1));
+  train(&stage, 1);
+  CHECK(!begins(&stage, 2));  // its checkpoint is being written
+  ft::ControlEvent release = from(kCentral);
+  release.message.mutable_release()->set_version(2);
+  const ft::Task next = begun(stage.step(release, 0));
+  REQUIRE((next.kind == ft::TaskKind::kForward && next.batch == 2));
+  train(&stage, 2);
+  CHECK(!begins(&stage, 3));  // it is being evaluated
+  ft::ControlEvent evaluated = from(kCentral);
+  evaluated.message.mutable_evaluation_done()->set_version(2);
+  const ft::Task last = begun(stage.step(evaluated, 0));
+  CHECK((last.kind == ft::TaskKind::kForward && last.batch == 3));
+}
+
+TEST_CASE("snapshot store: of what may go it keeps one version, if asked to") {
+  ft::SnapshotStore store;
+  for (int64_t version : {1, 3, 5, 7}) store.put({version, 0, kTerm}, ft::make_buffer(8));
+  store.release_below(7, 3);
+  REQUIRE(store.held().size() == 2);
+  CHECK(store.find({3, 0, kTerm}) != nullptr);
+  store.release_below(7);
+  CHECK(store.held().size() == 1);
+}
+
 TEST_CASE(
     "stage: central's own fetches for those who do not reach each other, without layers too") {
   ft::Stage stage = paused_stage();
