@@ -23,12 +23,16 @@ struct RoleChoices {
   std::vector<std::string> train;   // trains, whatever the rules say
   std::vector<std::string> tie;     // "A=B": one tensor
   std::vector<std::string> untie;   // each reader has its own
+
+  bool operator==(const RoleChoices&) const = default;
 };
 
 struct ImportOptions {
   int64_t batch = 1;          // rows to bind the batch dimension to
   bool cross_entropy = true;  // the loss wants logits: a Softmax at the end is left to it
   RoleChoices roles = {};
+
+  bool operator==(const ImportOptions&) const = default;
 };
 
 // A node that cannot be trained, and why.

@@ -91,6 +91,7 @@ Status plan(const Options& options) {
   trainer.micro_batches = options.sync ? options.micro_batches : 1;
   ImportOptions import_options;
   import_options.batch = options.batch_size / trainer.micro_batches;
+  import_options.roles = options.roles;
   Result<Model> imported = import_model(bytes->bytes(), import_options);
   if (!imported.ok()) {
     return invalid_error("%s: %s", options.model.c_str(), imported.status().message().c_str());

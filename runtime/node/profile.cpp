@@ -275,6 +275,7 @@ Status profile(const Options& options) {
   FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(options.model));
   ImportOptions import_options;
   import_options.batch = options.batch_size;
+  import_options.roles = options.roles;
   Result<Model> imported = import_model(file->bytes(), import_options);
   if (!imported.ok()) {
     return invalid_error("%s: %s", options.model.c_str(), imported.status().message().c_str());
