@@ -69,7 +69,7 @@ class TensorEdits {
       node(tensor.constant_node)->constant = bytes->second;
       return;
     }
-    edits_.initializers.push_back({tensor.name, tensor.shape, bytes->second});
+    edits_.initializers.push_back({tensor.name, tensor.shape, is_copy, bytes->second});
     if (tensor.identity >= 0) node(tensor.identity)->remove = true;
     for (const TensorRead& read : tensor.reads) node(read.node)->inputs[read.input] = tensor.name;
   }

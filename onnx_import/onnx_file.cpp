@@ -339,6 +339,9 @@ Status write_floats(const Shape& shape, const Buffer& floats, const std::string&
 
 // A Constant node's tensor, whatever attribute holds it.
 Status write_constant(const Buffer& floats, onnx::NodeProto* node) {
+  if (node->op_type() != "Constant") {
+    return invalid_error("the file is not the one the model was imported from");
+  }
   Shape shape;
   for (const onnx::AttributeProto& attribute : node->attribute()) {
     if (attribute.type() == onnx::AttributeProto::FLOATS) {
@@ -394,11 +397,16 @@ Status apply_initializers(const std::vector<OnnxInitializerEdit>& edits, onnx::G
     positions[graph->initializer(i).name()] = i;
   }
   for (const OnnxInitializerEdit& edit : edits) {
+    const auto old = positions.find(edit.name);
+    if ((old == positions.end()) != edit.is_new) {
+      return invalid_error(
+          "the file %s initializer '%s': it is not the one the model was imported from",
+          edit.is_new ? "has an" : "has no", edit.name.c_str());
+    }
     onnx::TensorProto tensor;
     tensor.set_name(edit.name);
     FT_RETURN_IF_ERROR(write_floats(edit.shape, *edit.floats, edit.name, &tensor));
-    const auto old = positions.find(edit.name);
-    if (old == positions.end()) {
+    if (edit.is_new) {
       graph->add_initializer()->Swap(&tensor);
     } else {
       graph->mutable_initializer(old->second)->Swap(&tensor);

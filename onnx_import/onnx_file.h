@@ -81,8 +81,9 @@ struct OnnxNodeEdit {
 };
 
 struct OnnxInitializerEdit {
-  std::string name;  // replaced if it exists, else added
+  std::string name;
   Shape shape;
+  bool is_new = false;  // added, else replaced
   ConstBufferPtr floats;
 };
 

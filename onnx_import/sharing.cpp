@@ -77,7 +77,9 @@ IdentityCopies take_identities(OnnxGraph* graph) {
 }
 
 Sharing::Sharing(const IdentityCopies& identities, OnnxGraph* graph)
-    : graph_(*graph), modules_(*graph), is_legacy_(is_legacy_pytorch(*graph)) {
+    : graph_(*graph),
+      modules_(*graph),
+      marks_merges_(is_legacy_pytorch(*graph) || !identities.copies.empty()) {
   std::map<std::string, const InitializerCopy*> copies;
   for (const InitializerCopy& copy : identities.copies) copies[copy.name] = &copy;
   std::set<std::string> fixed;
@@ -239,7 +241,7 @@ void Sharing::decide_copies(const std::vector<InitializerCopy>& copies) {
 void Sharing::decide_shared(const std::string& name) {
   const Constant& tensor = graph_.initializers.at(name);
   if (readers_[name].size() < 2 || !tensor.is_float()) return;
-  if (is_legacy_) return;  // it writes an Identity where it merges
+  if (marks_merges_) return;  // who reads it directly reads one tensor
   const bool may_be_merged = tensor.element_count() <= kMergedElementsMax ||
                              (graph_.producer != "pytorch" && is_uniform(tensor));
   if (!may_be_merged) return;
@@ -260,7 +262,7 @@ void Sharing::decide(const IdentityCopies& identities) {
       }
       merge(copy.source, copy.name, "a training export merges what shares its memory");
     }
-  } else if (is_legacy_) {
+  } else {
     decide_copies(identities.copies);
   }
   std::vector<std::string> names;

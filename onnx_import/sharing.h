@@ -54,7 +54,7 @@ class Sharing {
 
   OnnxGraph& graph_;
   Modules modules_;
-  bool is_legacy_ = false;
+  bool marks_merges_ = false;  // by an Identity, as the TorchScript exporter does
   std::vector<TensorInfo> tensors_;
   std::map<std::string, size_t> positions_;
   std::map<std::string, Readers> readers_;

@@ -56,9 +56,9 @@ using Roles = std::map<std::string, DecidedRole>;
 // Why a person's word does not hold for that tensor; empty when it does.
 std::string objection(const DecidedRole& role, TensorRole wanted) {
   if (role.role == TensorRole::kStatistic) {
-    return "it is a " + role.reason + ", which the forward pass moves";
+    return "the forward pass moves it: " + role.reason;
   }
-  if (wanted == TensorRole::kTrained && !role.can_train) return "it " + role.reason;
+  if (wanted == TensorRole::kTrained && !role.can_train) return "it cannot train: " + role.reason;
   if (wanted == TensorRole::kFrozen && role.role != TensorRole::kTrained) {
     return "it does not train anyway: it is a " + std::string(to_string(role.role));
   }
