@@ -46,6 +46,12 @@ class Checker {
     require(0 <= value.layer() && value.layer() < kLayersMax && value.version() >= -1, what);
   }
 
+  template <typename Texts>
+  void choices(const Texts& values, const char* what) {
+    count(values.size(), static_cast<int>(kRoleChoicesMax), what);
+    for (const std::string& value : values) text(value, kRoleChoiceBytesMax, what);
+  }
+
   void check(const net::Hello& hello);
   void check(const net::Pause& pause);
   void check(const net::Record& record);
@@ -151,6 +157,10 @@ void Checker::check(const net::Training& training) {
               std::isfinite(optimizer.weight_decay()),
           "Training.optimizer");
   text(training.data(), kDataSpecBytesMax, "Training.data");
+  choices(training.freeze(), "Training.freeze");
+  choices(training.train(), "Training.train");
+  choices(training.tie(), "Training.tie");
+  choices(training.untie(), "Training.untie");
 }
 
 void Checker::check(const net::Assign& assign) {

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "onnx_import/constant.h"
-#include "onnx_import/initializers.h"
 #include "onnx_import/layout.h"
 #include "onnx_import/model.h"
 #include "runtime/base/status.h"
@@ -40,7 +39,7 @@ struct Binding {
 
   bool is_fixed() const {
     return kind == Kind::kConstant || value_kind == ValueKind::kParameter ||
-           value_kind == ValueKind::kStatistic;
+           value_kind == ValueKind::kConstant || value_kind == ValueKind::kStatistic;
   }
 };
 

@@ -4,10 +4,8 @@
 #include <set>
 
 #include "onnx_import/forms.h"
-#include "onnx_import/initializers.h"
 #include "onnx_import/instance_norm.h"
 #include "onnx_import/onnx_file.h"
-#include "onnx_import/order.h"
 
 namespace ft {
 namespace {
@@ -51,6 +49,62 @@ std::vector<std::string> training_outputs(const OnnxGraph& graph) {
   return outputs;
 }
 
+// Each tensor as the file has it: replaced where it stands, or, if the file has one tensor for it
+// and another, written as an initializer of its own that its readers read.
+class TensorEdits {
+ public:
+  TensorEdits(const Model& model, std::span<const ConstBufferPtr> state, OnnxEdits* edits)
+      : edits_(*edits) {
+    for (const TensorInfo& tensor : model.tensors) tensors_[tensor.name] = &tensor;
+    for (size_t i = 0; i < model.values.size(); ++i) {
+      const Value& value = model.values[i];
+      const bool is_state =
+          value.kind == ValueKind::kParameter || value.kind == ValueKind::kStatistic;
+      FT_CHECK(!is_state || state[i] != nullptr);
+      if (is_state) bytes_[value.name] = state[i];
+    }
+    for (const TensorInfo& tensor : model.tensors) {
+      if (tensor.role == TensorRole::kFrozen) bytes_[tensor.name] = tensor.data;
+    }
+  }
+
+  void add(const TensorInfo& tensor) {
+    const auto bytes = bytes_.find(root(tensor.name));
+    // A number, or nothing that the model's output depends on.
+    if (bytes == bytes_.end()) return;
+    const bool is_copy = !tensor.copy_of.empty();
+    if (is_copy && root(tensor.copy_of) == root(tensor.name)) return;
+    if (tensor.constant_node >= 0) {
+      node(tensor.constant_node)->constant = bytes->second;
+      return;
+    }
+    edits_.initializers.push_back({tensor.name, tensor.shape, is_copy, bytes->second});
+    if (tensor.identity >= 0) node(tensor.identity)->remove = true;
+    for (const TensorRead& read : tensor.reads) node(read.node)->inputs[read.input] = tensor.name;
+  }
+
+ private:
+  std::string root(const std::string& name) const {
+    const auto found = tensors_.find(name);
+    return found == tensors_.end() || found->second->tied_to.empty() ? name
+                                                                     : found->second->tied_to;
+  }
+  OnnxNodeEdit* node(int index) {
+    OnnxNodeEdit& edit = edits_.nodes.emplace_back();
+    edit.index = index;
+    return &edit;
+  }
+
+  OnnxEdits& edits_;
+  std::map<std::string, const TensorInfo*> tensors_;
+  std::map<std::string, ConstBufferPtr> bytes_;
+};
+
+void edit_tensors(const Model& model, std::span<const ConstBufferPtr> state, OnnxEdits* edits) {
+  TensorEdits tensors(model, state, edits);
+  for (const TensorInfo& tensor : model.tensors) tensors.add(tensor);
+}
+
 }  // namespace
 
 Result<std::vector<std::byte>> export_model(std::span<const std::byte> original, const Model& model,
@@ -60,30 +114,7 @@ Result<std::vector<std::byte>> export_model(std::span<const std::byte> original,
   OnnxEdits edits;
   edits.remove_outputs = training_outputs(graph);
   edit_forms(graph, &edits);
-  const std::vector<InitializerCopy> copies = split_initializers(&graph);
-  std::map<std::string, std::string> sources;
-  for (const InitializerCopy& copy : copies) sources[copy.name] = copy.source;
-  std::set<std::string> written;
-  for (size_t i = 0; i < model.values.size(); ++i) {
-    const Value& value = model.values[i];
-    if (value.kind != ValueKind::kParameter && value.kind != ValueKind::kStatistic) continue;
-    FT_CHECK(state[i] != nullptr);
-    // The copy of a fixed statistic that several batch norms read has not changed.
-    const bool is_in_file = graph.initializers.count(value.name) != 0;
-    if (value.kind == ValueKind::kStatistic && !is_in_file) continue;
-    const auto source = sources.find(value.name);
-    edits.initializers.push_back(
-        {value.name, source == sources.end() ? value.name : source->second, state[i]});
-    written.insert(value.name);
-  }
-  // A copy that is no parameter (the model does not read it) stays an Identity.
-  for (const InitializerCopy& copy : copies) {
-    if (written.count(copy.name) == 0) continue;
-    OnnxNodeEdit edit;
-    edit.index = copy.node;
-    edit.remove = true;
-    edits.nodes.push_back(edit);
-  }
+  edit_tensors(model, state, &edits);
   return edit_onnx(original, edits);
 }
 

@@ -38,8 +38,27 @@ bool is_pool(std::string_view op) {
          op == "GlobalMaxPool";
 }
 
+// Of each value: whether it is a parameter or made of parameters; frozen ones count.
+std::vector<bool> find_parameter_values(const Model& model) {
+  std::vector<bool> found(model.values.size());
+  for (size_t i = 0; i < model.values.size(); ++i) {
+    found[i] = model.values[i].kind == ValueKind::kParameter || model.values[i].is_frozen;
+  }
+  for (const Node& node : model.nodes) {
+    bool has_parameter = false;
+    for (const ValueId id : node.inputs) {
+      has_parameter = has_parameter || (id != kNoValue && found[static_cast<size_t>(id)]);
+    }
+    for (const ValueId id : node.outputs) {
+      if (id != kNoValue && has_parameter) found[static_cast<size_t>(id)] = true;
+    }
+  }
+  return found;
+}
+
 // The first node of a layer that node `index` begins, or -1 when it is light.
-int32_t layer_start(const Model& model, const std::vector<int32_t>& weight_nodes, int32_t index) {
+int32_t layer_start(const Model& model, const std::vector<int32_t>& weight_nodes,
+                    const std::vector<bool>& parameters, int32_t index) {
   const Node& node = model.nodes[static_cast<size_t>(index)];
   if (is_pool(node.op->name)) return index;
   const LayoutRule layout = node.op->layout;
@@ -53,7 +72,7 @@ int32_t layer_start(const Model& model, const std::vector<int32_t>& weight_nodes
     const int32_t weight_node = weight_nodes[static_cast<size_t>(id)];
     if (weight_node == kNotWeight) {
       has_data = has_data || value.kind != ValueKind::kStatistic;
-    } else if (value.needs_gradient && value.type.shape.rank() >= 2) {
+    } else if (parameters[static_cast<size_t>(id)] && value.type.shape.rank() >= 2) {
       has_weight = true;
       start = std::min(start, weight_node);
     }
@@ -82,11 +101,12 @@ void assign_state(Model* model) {
 
 void make_layers(Model* model) {
   const std::vector<int32_t> weight_nodes = find_weight_nodes(*model);
+  const std::vector<bool> parameters = find_parameter_values(*model);
   const int32_t node_count = static_cast<int32_t>(model->nodes.size());
   model->layers.clear();
   int32_t last_heavy = -1;
   for (int32_t i = 0; i < node_count; ++i) {
-    int32_t start = layer_start(*model, weight_nodes, i);
+    int32_t start = layer_start(*model, weight_nodes, parameters, i);
     if (start < 0) continue;
     if (start <= last_heavy) start = i;  // a weight that an earlier layer made
     if (model->layers.empty()) start = 0;

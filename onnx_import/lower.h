@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "onnx_import/import.h"
-#include "onnx_import/initializers.h"
 #include "onnx_import/onnx_file.h"
 #include "onnx_import/rows.h"
 
@@ -26,7 +25,7 @@ constexpr int64_t kFoldTotalMax = int64_t{1} << 26;
 // Nodes and values, without layers. Errors: kInvalid when a problem was noted (Status has no
 // details then) or the model as a whole cannot be trained.
 // `known`: the facts of the same graph bound to another batch, or null; `rows` is filled.
-// REQUIRES: sort_nodes(), normalise_forms() and split_initializers() ran.
+// REQUIRES: sort_nodes(), normalise_forms() and decide_tensors() ran.
 Result<Model> lower_graph(const OnnxGraph& graph, const ImportOptions& options,
                           const RowFacts* known, RowFacts* rows,
                           std::vector<ImportProblem>* problems);

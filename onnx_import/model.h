@@ -43,6 +43,7 @@ struct Value {
   std::vector<int32_t> consumers;  // indices of nodes, ascending; a node twice if it uses it twice
   // A loss's gradient with respect to it is wanted: parameters, and activations that depend on one.
   bool needs_gradient = false;
+  bool is_frozen = false;  // kConstant: a parameter that does not train
 };
 
 struct Node {
@@ -63,6 +64,36 @@ struct Layer {
   std::vector<ValueId> statistics;  // ascending
 };
 
+// What a tensor of the file is. docs/tensors.md has the rules.
+enum class TensorRole : uint8_t {
+  kTrained,    // a parameter
+  kFrozen,     // a parameter that does not train, because a person said so
+  kBuffer,     // data that belongs to the model and that nobody trains: a mean, a mask
+  kStatistic,  // a batch norm's running mean or variance
+  kConstant,   // a number: a bound, an exponent
+};
+
+// An input of a node of the file.
+struct TensorRead {
+  int node = 0;   // its position in the file
+  int input = 0;  // its position at the node
+};
+
+struct TensorInfo {
+  std::string name;
+  Shape shape;  // as in the file
+  bool is_float = true;
+  TensorRole role = TensorRole::kConstant;
+  std::string reason;   // half a sentence
+  std::string tied_to;  // the tensor that it is one with; that one's role is its own
+  std::string copy_of;  // the file has one tensor for this and that one
+  ConstBufferPtr data;  // kFrozen: the bytes
+  // For the way back into the file. A copy is written as an initializer that these read.
+  std::vector<TensorRead> reads;
+  int identity = -1;       // the Identity node that makes the copy, or -1
+  int constant_node = -1;  // the Constant node that holds it, or -1
+};
+
 struct Model {
   std::vector<Value> values;
   std::vector<Node> nodes;    // in execution order
@@ -76,6 +107,7 @@ struct Model {
   std::string rows_meet;
   // What was decided for the user, a sentence each, with the option that decides otherwise.
   std::vector<std::string> notes;
+  std::vector<TensorInfo> tensors;  // in order of first use, those of copies after them
 
   int layer_count() const { return static_cast<int>(layers.size()); }
   const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }

@@ -256,6 +256,7 @@ Status take_constants(OnnxGraph* graph) {
   std::vector<OnnxNode> kept;
   for (OnnxNode& node : graph->nodes) {
     std::optional<Constant> constant = constant_of(node);
+    if (constant) graph->constant_nodes[node.outputs[0]] = node.index;
     if (!constant) {
       kept.push_back(std::move(node));
     } else if (!graph->constants.emplace(node.outputs[0], std::move(*constant)).second) {
@@ -315,6 +316,10 @@ Status parse_proto(std::span<const std::byte> file, onnx::ModelProto* model) {
 Result<OnnxGraph> read_model(onnx::ModelProto&& model) {
   OnnxGraph graph;
   FT_ASSIGN_OR_RETURN(graph.opset, read_opset(model));
+  graph.producer = model.producer_name();
+  graph.producer_version = model.producer_version();
+  FT_RETURN_IF_ERROR(check_name(graph.producer, "producer"));
+  FT_RETURN_IF_ERROR(check_name(graph.producer_version, "producer's version"));
   if (static_cast<size_t>(model.graph().node_size()) > kOnnxNodesMax) {
     return invalid_error("the graph has %d nodes; at most %zu are read", model.graph().node_size(),
                          kOnnxNodesMax);
@@ -332,7 +337,40 @@ Result<OnnxGraph> read_model(onnx::ModelProto&& model) {
 
 // ---- Edits ----
 
-void apply_node_edit(const OnnxNodeEdit& edit, onnx::NodeProto* node) {
+Status write_floats(const Shape& shape, const Buffer& floats, const std::string& what,
+                    onnx::TensorProto* tensor) {
+  if (floats.size() != static_cast<size_t>(shape.element_count()) * sizeof(float)) {
+    return invalid_error("'%s' of shape %s gets %zu bytes", what.c_str(), to_string(shape).c_str(),
+                         floats.size());
+  }
+  tensor->clear_dims();
+  for (const int64_t dim : shape.dims()) tensor->add_dims(dim);
+  tensor->set_data_type(onnx::TensorProto::FLOAT);
+  tensor->set_raw_data(floats.data(), floats.size());
+  return {};
+}
+
+// A Constant node's tensor, whatever attribute holds it.
+Status write_constant(const Buffer& floats, onnx::NodeProto* node) {
+  if (node->op_type() != "Constant") {
+    return invalid_error("the file is not the one the model was imported from");
+  }
+  Shape shape;
+  for (const onnx::AttributeProto& attribute : node->attribute()) {
+    if (attribute.type() == onnx::AttributeProto::FLOATS) {
+      shape = Shape{attribute.floats_size()};
+    } else if (attribute.type() == onnx::AttributeProto::TENSOR) {
+      FT_ASSIGN_OR_RETURN(shape, read_dims(attribute.t(), node->name()));
+    }
+  }
+  node->clear_attribute();
+  onnx::AttributeProto* value = node->add_attribute();
+  value->set_name("value");
+  value->set_type(onnx::AttributeProto::TENSOR);
+  return write_floats(shape, floats, node->name(), value->mutable_t());
+}
+
+Status apply_node_edit(const OnnxNodeEdit& edit, onnx::NodeProto* node) {
   if (edit.input_count >= 0 && edit.input_count < node->input_size()) {
     node->mutable_input()->DeleteSubrange(edit.input_count, node->input_size() - edit.input_count);
   }
@@ -347,6 +385,13 @@ void apply_node_edit(const OnnxNodeEdit& edit, onnx::NodeProto* node) {
       node->mutable_attribute()->DeleteSubrange(i, 1);
     }
   }
+  for (const auto& [position, name] : edit.inputs) {
+    if (position < 0 || position >= node->input_size()) {
+      return invalid_error("the file is not the one the model was imported from");
+    }
+    node->set_input(position, name);
+  }
+  return edit.constant == nullptr ? Status() : write_constant(*edit.constant, node);
 }
 
 // Keeps the elements for which `keep` holds, in order.
@@ -367,25 +412,16 @@ Status apply_initializers(const std::vector<OnnxInitializerEdit>& edits, onnx::G
     positions[graph->initializer(i).name()] = i;
   }
   for (const OnnxInitializerEdit& edit : edits) {
-    const auto like = positions.find(edit.like);
-    if (like == positions.end()) {
+    const auto old = positions.find(edit.name);
+    if ((old == positions.end()) != edit.is_new) {
       return invalid_error(
-          "the file has no initializer '%s': it is not the one the model was "
-          "imported from",
-          edit.like.c_str());
+          "the file %s initializer '%s': it is not the one the model was imported from",
+          edit.is_new ? "has an" : "has no", edit.name.c_str());
     }
     onnx::TensorProto tensor;
-    *tensor.mutable_dims() = graph->initializer(like->second).dims();
-    tensor.set_data_type(onnx::TensorProto::FLOAT);
     tensor.set_name(edit.name);
-    FT_ASSIGN_OR_RETURN(const Shape shape, read_dims(tensor, edit.name));
-    if (edit.floats->size() != static_cast<size_t>(shape.element_count()) * sizeof(float)) {
-      return invalid_error("initializer '%s' of shape %s gets %zu bytes", edit.name.c_str(),
-                           to_string(shape).c_str(), edit.floats->size());
-    }
-    tensor.set_raw_data(edit.floats->data(), edit.floats->size());
-    const auto old = positions.find(edit.name);
-    if (old == positions.end()) {
+    FT_RETURN_IF_ERROR(write_floats(edit.shape, *edit.floats, edit.name, &tensor));
+    if (edit.is_new) {
       graph->add_initializer()->Swap(&tensor);
     } else {
       graph->mutable_initializer(old->second)->Swap(&tensor);
@@ -401,7 +437,7 @@ Status apply_edits(const OnnxEdits& edits, onnx::GraphProto* graph) {
       return invalid_error("the file is not the one the model was imported from");
     }
     if (edit.remove) removed.insert(edit.index);
-    apply_node_edit(edit, graph->mutable_node(edit.index));
+    FT_RETURN_IF_ERROR(apply_node_edit(edit, graph->mutable_node(edit.index)));
   }
   filter(graph->mutable_node(), [&](const auto&, int i) { return removed.count(i) == 0; });
   FT_RETURN_IF_ERROR(apply_initializers(edits.initializers, graph));

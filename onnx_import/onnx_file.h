@@ -15,6 +15,7 @@
 
 #include "kernels/op.h"
 #include "onnx_import/constant.h"
+#include "onnx_import/model.h"
 #include "runtime/base/status.h"
 
 namespace ft {
@@ -53,12 +54,16 @@ struct OnnxInput {
 // the output of one node.
 struct OnnxGraph {
   int opset = 0;
+  std::string producer;  // "pytorch", say; printable
+  std::string producer_version;
   std::vector<OnnxNode> nodes;                 // without those of op Constant
   std::map<std::string, Constant> constants;   // what those make
+  std::map<std::string, int> constant_nodes;   // by what they make: their position in the file
   std::vector<std::string> initializer_order;  // as in the file
   std::map<std::string, Constant> initializers;
-  std::vector<OnnxInput> inputs;     // initializers listed as inputs left out
-  std::vector<std::string> outputs;  // at least one
+  std::map<std::string, TensorRole> roles;  // of initializers; filled by decide_tensors()
+  std::vector<OnnxInput> inputs;            // initializers listed as inputs left out
+  std::vector<std::string> outputs;         // at least one
 };
 
 // Errors: kInvalid.
@@ -71,12 +76,15 @@ struct OnnxNodeEdit {
   int input_count = -1;   // drop the inputs from here on; -1: keep all
   int output_count = -1;  // likewise
   std::vector<std::string> remove_attributes;
-  std::string op = {};  // another operator; empty: the same
+  std::string op = {};                     // another operator; empty: the same
+  std::map<int, std::string> inputs = {};  // renamed, by position
+  ConstBufferPtr constant = nullptr;       // the floats of a Constant node's tensor
 };
 
 struct OnnxInitializerEdit {
-  std::string name;  // replaced if it exists, else added
-  std::string like;  // the initializer whose dimensions it has
+  std::string name;
+  Shape shape;
+  bool is_new = false;  // added, else replaced
   ConstBufferPtr floats;
 };
 

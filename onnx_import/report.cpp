@@ -1,7 +1,10 @@
 #include "onnx_import/report.h"
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
+
+#include "onnx_import/tensors.h"
 
 namespace ft {
 namespace {
@@ -60,11 +63,62 @@ std::string join(const std::vector<std::string>& words) {
   return text;
 }
 
+// A scalar of the program is nobody's tensor.
+bool is_listed(const TensorInfo& tensor) {
+  return tensor.role != TensorRole::kConstant || tensor.constant_node < 0 ||
+         (tensor.is_float && tensor.shape.element_count() > 1);
+}
+
+std::string role_text(const TensorInfo& tensor) {
+  if (!tensor.tied_to.empty()) return "tied to '" + tensor.tied_to + "'";
+  return to_string(tensor.role) +
+         (tensor.copy_of.empty() ? "" : ", copy of '" + tensor.copy_of + "'");
+}
+
+std::string render_tensors(const std::vector<TensorInfo>& tensors) {
+  size_t name_width = 4;
+  size_t shape_width = 5;
+  size_t role_width = 4;
+  for (const TensorInfo& tensor : tensors) {
+    name_width = std::max(name_width, std::min<size_t>(tensor.name.size(), 60));
+    shape_width = std::max(shape_width, to_string(tensor.shape).size());
+    role_width = std::max(role_width, std::min<size_t>(role_text(tensor).size(), 40));
+  }
+  const auto line = [&](const std::string& name, const std::string& shape,
+                        const std::string& elements, const std::string& role,
+                        const std::string& reason) {
+    return format("%-*s  %-*s %12s  %-*s  %s\n", static_cast<int>(name_width), name.c_str(),
+                  static_cast<int>(shape_width), shape.c_str(), elements.c_str(),
+                  static_cast<int>(role_width), role.c_str(), reason.c_str());
+  };
+  std::string text = "\n" + line("tensor", "shape", "elements", "role", "reason");
+  for (const TensorInfo& tensor : tensors) {
+    text += line(tensor.name, to_string(tensor.shape), std::to_string(tensor.shape.element_count()),
+                 role_text(tensor), tensor.reason);
+  }
+  return text;
+}
+
+nlohmann::ordered_json to_json(const TensorInfo& tensor) {
+  const auto dims = tensor.shape.dims();
+  nlohmann::ordered_json json = {{"name", tensor.name},
+                                 {"shape", std::vector<int64_t>(dims.begin(), dims.end())},
+                                 {"elements", tensor.shape.element_count()},
+                                 {"role", to_string(tensor.role)},
+                                 {"reason", tensor.reason}};
+  if (!tensor.tied_to.empty()) json["tied_to"] = tensor.tied_to;
+  if (!tensor.copy_of.empty()) json["copy_of"] = tensor.copy_of;
+  return json;
+}
+
 }  // namespace
 
 ModelReport make_report(const Model& model) {
   ModelReport report;
   report.batch = model.batch;
+  report.notes = model.notes;
+  std::copy_if(model.tensors.begin(), model.tensors.end(), std::back_inserter(report.tensors),
+               is_listed);
   report.sample_shape = model.sample_shape;
   report.output_shape = model.value(model.output).type.shape;
   // The importer lifts single nodes to a newer opset, none to an older one.
@@ -134,6 +188,9 @@ std::string render_text(const ModelReport& report, const std::string& model_name
                    has_cut ? human_bytes(report.cuts[i].gradient_bytes).c_str() : "-",
                    measured.c_str(), join(layer.ops).c_str());
   }
+  text += render_tensors(report.tensors);
+  if (!report.notes.empty()) text += '\n';
+  for (const std::string& note : report.notes) text += note + '\n';
   if (!report.memory.empty()) text += "\nmemory of training on one device\n";
   for (const MemoryReport& part : report.memory) {
     text += format("%12s  %s\n", human_bytes(part.bytes).c_str(), part.meaning);
@@ -172,6 +229,9 @@ std::string render_json(const ModelReport& report, const std::string& model_name
                             {"gradient_bytes", cut.gradient_bytes},
                             {"values", cut.values}});
   }
+  json["tensors"] = nlohmann::ordered_json::array();
+  for (const TensorInfo& tensor : report.tensors) json["tensors"].push_back(to_json(tensor));
+  json["notes"] = report.notes;
   for (const MemoryReport& part : report.memory) json["memory"][part.key] = part.bytes;
   json["unsupported"] = nlohmann::ordered_json::array();
   for (const ImportProblem& problem : report.unsupported) {

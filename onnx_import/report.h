@@ -11,12 +11,17 @@
 //                 and if it was measured "time_us": double, "state_bytes", "stash_bytes",
 //                 "work_bytes"}],
 //     "cuts": [{"before_layer", "forward_bytes", "gradient_bytes", "values": [string]}],
+//     "tensors": [{"name": string, "shape": [sizes], "elements", "role": string: trains, frozen,
+//                  buffer, statistic or constant, "reason": string,
+//                  "tied_to": string if it is one with that tensor,
+//                  "copy_of": string if the file has one tensor for this and that one}],
+//     "notes": [string]: what was decided for the user
 //     "memory": {string: bytes} if asked for: what training on one device takes
 //     "unsupported": [{"node": string, "op": string, "message": string}],
 //     "operators": [string], those that are supported
 //   }
 // A cut lies between two neighbouring layers, so there is one fewer than there are layers. For a
-// model that was refused, "layers" and "cuts" are empty and the counts are 0.
+// model that was refused, "layers", "cuts" and "tensors" are empty and the counts are 0.
 
 #include <string>
 #include <vector>
@@ -64,6 +69,8 @@ struct ModelReport {
   double flops = 0;
   std::vector<LayerReport> layers;
   std::vector<CutReport> cuts;
+  std::vector<TensorInfo> tensors;  // of the file, but for numbers in Constant nodes
+  std::vector<std::string> notes;
   std::vector<ImportProblem> unsupported;  // filled by the caller
   bool measured = false;
   std::vector<MemoryReport> memory;  // filled by the caller, if asked for

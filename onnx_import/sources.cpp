@@ -50,13 +50,12 @@ Result<ValueId> bind_input(const OnnxGraph& graph, int64_t batch, ModelBuilder* 
   return id;
 }
 
-Status bind_initializers(const OnnxGraph& graph, ModelBuilder* builder) {
-  FT_ASSIGN_OR_RETURN(const auto roles, find_roles(graph));
+void bind_initializers(const OnnxGraph& graph, ModelBuilder* builder) {
   std::map<std::string, int> readers;
   std::vector<std::string> order;
   for (const OnnxNode& node : graph.nodes) {
     for (const std::string& name : node.inputs) {
-      if (roles.count(name) != 0 && ++readers[name] == 1) order.push_back(name);
+      if (graph.initializers.count(name) != 0 && ++readers[name] == 1) order.push_back(name);
     }
   }
   for (const auto& [name, constant] : graph.constants) {
@@ -67,16 +66,19 @@ Status bind_initializers(const OnnxGraph& graph, ModelBuilder* builder) {
   }
   for (const std::string& name : order) {
     const Constant& tensor = graph.initializers.at(name);
-    const InitializerRole role = roles.at(name);
+    const auto decided = graph.roles.find(name);
+    const TensorRole role = decided == graph.roles.end() ? TensorRole::kConstant : decided->second;
     ValueId id = kNoValue;
-    if (role != InitializerRole::kConstant) {
+    if (role != TensorRole::kConstant && role != TensorRole::kBuffer) {
       Value value;
       value.name = name;
-      value.kind =
-          role == InitializerRole::kParameter ? ValueKind::kParameter : ValueKind::kStatistic;
+      value.kind = role == TensorRole::kTrained  ? ValueKind::kParameter
+                   : role == TensorRole::kFrozen ? ValueKind::kConstant
+                                                 : ValueKind::kStatistic;
       value.type = tensor.type;
       value.data = tensor.data;
-      value.needs_gradient = role == InitializerRole::kParameter;
+      value.needs_gradient = role == TensorRole::kTrained;
+      value.is_frozen = role == TensorRole::kFrozen;
       id = builder->add_value(std::move(value));
     }
     Binding& binding = builder->bind(name);
@@ -86,9 +88,8 @@ Status bind_initializers(const OnnxGraph& graph, ModelBuilder* builder) {
     binding.logical = id;
     binding.is_shared = readers[name] > 1;
     if (id != kNoValue) binding.value_kind = builder->model().value(id).kind;
-    binding.needs_gradient = role == InitializerRole::kParameter;
+    binding.needs_gradient = role == TensorRole::kTrained;
   }
-  return {};
 }
 
 }  // namespace ft

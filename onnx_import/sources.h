@@ -13,8 +13,8 @@ namespace ft {
 // are fixed.
 Result<ValueId> bind_input(const OnnxGraph& graph, int64_t batch, ModelBuilder* builder);
 
-// Parameters and statistics become values in the order of their first use. Errors: kInvalid, see
-// find_roles().
-Status bind_initializers(const OnnxGraph& graph, ModelBuilder* builder);
+// Parameters, trained or frozen, and statistics become values in the order of their first use. A
+// frozen one is a value, too, and is not folded: freezing changes neither nodes nor layers.
+void bind_initializers(const OnnxGraph& graph, ModelBuilder* builder);
 
 }  // namespace ft

@@ -122,14 +122,17 @@ std::vector<ConstBufferPtr> values_of_states(const Model& model,
 }
 
 std::string weights_sha256(const Model& model, const std::vector<ConstBufferPtr>& values) {
-  std::vector<ValueId> ids;
+  std::vector<std::pair<std::string, ConstBufferPtr>> weights;
   for (size_t i = 0; i < values.size(); ++i) {
-    if (values[i] != nullptr) ids.push_back(static_cast<ValueId>(i));
+    if (values[i] != nullptr) weights.emplace_back(model.values[i].name, values[i]);
   }
-  std::sort(ids.begin(), ids.end(),
-            [&](ValueId a, ValueId b) { return model.value(a).name < model.value(b).name; });
+  for (const Value& value : model.values) {
+    if (value.is_frozen) weights.emplace_back(value.name, value.data);
+  }
+  std::sort(weights.begin(), weights.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   Sha256Stream stream;
-  for (const ValueId id : ids) stream.update(values[static_cast<size_t>(id)]->bytes());
+  for (const auto& [name, bytes] : weights) stream.update(bytes->bytes());
   return to_hex(stream.finish());
 }
 

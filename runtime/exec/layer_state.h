@@ -56,8 +56,8 @@ std::vector<ConstBufferPtr> values_of_states(const Model& model,
                                              const std::vector<LayerLayout>& layouts,
                                              const std::vector<LayerState>& states);
 
-// DESIGN 7: SHA-256 over all parameters and running statistics in name order, little-endian
-// float32, as hex. `values` as values_of_states makes it.
+// DESIGN 7: SHA-256 over all parameters, trained and frozen, and running statistics in name order,
+// little-endian float32, as hex. `values` as values_of_states makes it.
 std::string weights_sha256(const Model& model, const std::vector<ConstBufferPtr>& values);
 
 }  // namespace ft

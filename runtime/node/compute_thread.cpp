@@ -172,17 +172,17 @@ Result<std::unique_ptr<Model>> ComputeThread::import(const Task& task) {
   return std::make_unique<Model>(std::move(model));
 }
 
-// Imports the file unless that was done, read in this way. `imported` is then the model with its
-// weights; the one that stays has none.
+// Imports the file unless that was done, in this very way. `imported` is then the model
+// with its weights; the one that stays has none.
 Status ComputeThread::use_model(const Task& task, std::unique_ptr<Model>* imported) {
   const net::Training& training = task.assign.training();
   const std::string& wanted = task.assign.model_sha256();
-  const ImportOptions how = import_options(training);
-  if (model_ != nullptr && imported_ == wanted && imported_how_ == how) return Status();
+  const ImportOptions options = import_options(training);
+  if (model_ != nullptr && imported_ == wanted && imported_as_ == options) return Status();
   FT_ASSIGN_OR_RETURN(*imported, import(task));
   model_ = without_weights(**imported);
   imported_ = wanted;
-  imported_how_ = how;
+  imported_as_ = options;
   return Status();
 }
 

@@ -53,7 +53,7 @@ class ComputeThread {
   std::unique_ptr<ThreadPool> pool_;
   std::shared_ptr<const Model> model_;  // without weights
   std::string imported_;                // the SHA-256 of model_'s file
-  ImportOptions imported_how_;
+  ImportOptions imported_as_;           // how it was read
   std::unique_ptr<RangeTrainer> trainer_;
   std::unique_ptr<LayerWatch> watch_;  // of the trainer's range
   int64_t label_row_bytes_ = 8;

@@ -77,6 +77,7 @@ Status inspect(const Options& options) {
   FT_ASSIGN_OR_RETURN(const BufferPtr file, read_file(options.model));
   ImportOptions import_options;
   import_options.batch = options.batch_size;
+  import_options.roles = options.roles;
   if (options.memory && options.sync) {
     import_options.batch /= options.micro_batches;
     import_options.micro_batches = options.micro_batches;

@@ -28,6 +28,29 @@ bool parse_count(const std::string& text, int64_t* count) {
   return error == std::errc() && rest == end && *count >= 1 && *count <= int64_t{1} << 30;
 }
 
+Status check_roles(const RoleChoices& roles) {
+  const struct {
+    const char* option;
+    const std::vector<std::string>& names;
+  } lists[] = {{"--freeze", roles.freeze},
+               {"--train", roles.train},
+               {"--tie", roles.tie},
+               {"--untie", roles.untie}};
+  for (const auto& [option, names] : lists) {
+    if (names.size() > kRoleChoicesMax) {
+      return invalid_error("%s: %zu names; at most %zu are read: use * and ?", option, names.size(),
+                           kRoleChoicesMax);
+    }
+    for (const std::string& name : names) {
+      if (name.empty() || name.size() > kRoleChoiceBytesMax) {
+        return invalid_error("%s: a name has %zu letters; say 1 to %zu, with * and ? for the rest",
+                             option, name.size(), kRoleChoiceBytesMax);
+      }
+    }
+  }
+  return Status();
+}
+
 }  // namespace
 
 Status check_values(const OptionTexts& t, Options* o) {
@@ -87,6 +110,7 @@ Status check_values(const OptionTexts& t, Options* o) {
     return invalid_error("--weight-decay %g: must be a finite number of at least 0",
                          static_cast<double>(sgd.weight_decay));
   }
+  FT_RETURN_IF_ERROR(check_roles(o->roles));
   if (sgd.nesterov && sgd.momentum == 0) {
     return invalid_error("--nesterov: needs a --momentum above 0");
   }

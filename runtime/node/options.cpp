@@ -99,6 +99,25 @@ void add_cluster(CLI::App* app, Options* o, OptionTexts* t) {
       ->group("");
 }
 
+// Which tensors train (docs/tensors.md).
+void add_roles(CLI::App* app, Options* o) {
+  const auto list = [&](const char* option, std::vector<std::string>* names, const char* type,
+                        const char* help) {
+    app->add_option(option, *names, help)
+        ->type_name(type)
+        ->delimiter(',')
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->group("Training");
+  };
+  list("--freeze", &o->roles.freeze, "NAMES",
+       "Tensors that do not train; * and ? match as in a shell");
+  list("--train", &o->roles.train, "NAMES",
+       "Tensors that train, whatever the rules or --freeze say");
+  list("--tie", &o->roles.tie, "A=B", "Two tensors that are one; A's values count");
+  list("--untie", &o->roles.untie, "NAMES",
+       "Tensors of which every node that reads one has its own");
+}
+
 void add_training(CLI::App* app, Options* o, OptionTexts* t) {
   const char* group = "Training";
   app->add_option("--schedule", t->schedule,
@@ -225,6 +244,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       add_board(&app, &o);
       add_cluster(&app, &o, &t);
       add_training(&app, &o, &t);
+      add_roles(&app, &o);
       add_output(&app, &o, &t);
       break;
     case Command::kInspect:
@@ -232,6 +252,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       sub->add_flag("--json", o.json, "As one JSON object");
       sub->add_flag("--measure", o.measure, "And time and memory of each layer on this machine");
       add_board(sub, &o);
+      add_roles(sub, &o);
       sub->add_flag("--memory", o.memory, "And what training on one device takes of memory");
       sub->add_option("--data", o.data, "Of --memory: the data set, which is kept in memory");
       sub->add_option("--batch-size", o.batch_size, "Rows the byte counts are for")
@@ -257,6 +278,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       sub->add_option("--momentum", o.optimizer.momentum, "SGD's momentum: costs memory");
       sub->add_option("--threads", o.threads, "Threads of each device (all cores)")
           ->check(CLI::Range(1, kThreadsMax));
+      add_roles(sub, &o);
       add_json(sub, &o, &t);
       break;
     case Command::kEval:

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/optimizer.h"
+#include "onnx_import/import.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/status.h"
 #include "runtime/exec/range_trainer.h"
@@ -64,6 +65,7 @@ struct Options {
   bool shuffle = true;
   OptimizerOptions optimizer;
   LossKind loss = LossKind::kCrossEntropy;
+  RoleChoices roles;
   bool wire_fp16 = false;
   std::string partition = "dynamic";
   int64_t memory_bytes = 0;  // 0: no limit

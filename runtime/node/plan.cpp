@@ -93,6 +93,7 @@ Status plan(const Options& options) {
   ImportOptions import_options;
   import_options.batch = options.batch_size / trainer.micro_batches;
   import_options.micro_batches = trainer.micro_batches;
+  import_options.roles = options.roles;
   Result<Model> imported = import_model(bytes->bytes(), import_options);
   if (!imported.ok()) {
     return invalid_error("%s: %s", options.model.c_str(), imported.status().message().c_str());

@@ -276,6 +276,7 @@ Status profile(const Options& options) {
   ImportOptions import_options;
   import_options.batch = options.batch_size;
   import_options.cross_entropy = options.loss == LossKind::kCrossEntropy;
+  import_options.roles = options.roles;
   Result<Model> imported = import_model(file->bytes(), import_options);
   if (!imported.ok()) {
     return invalid_error("%s: %s", options.model.c_str(), imported.status().message().c_str());

@@ -22,6 +22,11 @@ double short_number(float number) {
   return static_cast<float>(value) == number ? value : static_cast<double>(number);
 }
 
+template <typename Texts>
+std::vector<std::string> names_of(const Texts& texts) {
+  return {texts.begin(), texts.end()};
+}
+
 // What defines the result, as run.json has it.
 Json to_json(const TrainingJob& job) {
   const net::Training& training = job.training;
@@ -36,6 +41,10 @@ Json to_json(const TrainingJob& job) {
           {"batches", training.batches()},
           {"seed", training.seed()},
           {"loss", training.loss() == net::kCrossEntropy ? "cross-entropy" : "mse"},
+          {"freeze", names_of(training.freeze())},
+          {"train", names_of(training.train())},
+          {"tie", names_of(training.tie())},
+          {"untie", names_of(training.untie())},
           {"optimizer",
            {{"kind", "sgd"},
             {"learning_rate", short_number(optimizer.learning_rate())},
@@ -48,6 +57,11 @@ Json to_json(const TrainingJob& job) {
 std::string text_of(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_boolean()) return value.get<bool>() ? "on" : "off";
+  if (value.is_array()) {
+    std::string text;
+    for (const Json& item : value) text += (text.empty() ? "" : ",") + text_of(item);
+    return text.empty() ? "nothing" : text;
+  }
   return value.dump();
 }
 
@@ -113,6 +127,16 @@ Status parse(const std::string& text, TrainingJob* job, int64_t* batches) {
   training.set_seed(reader.get<uint64_t>("/seed"));
   training.set_loss(reader.is_first("/loss", "mse", "cross-entropy") ? net::kMeanSquaredError
                                                                      : net::kCrossEntropy);
+  // A file of an older version has none of them.
+  const auto choices = [&](const char* key, auto* target) {
+    if (!json.contains(Json::json_pointer(key))) return;
+    const auto names = reader.get<std::vector<std::string>>(key);
+    target->Assign(names.begin(), names.end());
+  };
+  choices("/freeze", training.mutable_freeze());
+  choices("/train", training.mutable_train());
+  choices("/tie", training.mutable_tie());
+  choices("/untie", training.mutable_untie());
   net::Optimizer* optimizer = training.mutable_optimizer();
   optimizer->set_learning_rate(reader.at_least(0.0F, "/optimizer/learning_rate"));
   optimizer->set_momentum(reader.at_least(0.0F, "/optimizer/momentum"));
@@ -203,6 +227,10 @@ Status apply_given(Options* options, TrainingJob* resumed) {
                {"--batch-size", "/batch_size"},
                {"--seed", "/seed"},
                {"--loss", "/loss"},
+               {"--freeze", "/freeze"},
+               {"--train", "/train"},
+               {"--tie", "/tie"},
+               {"--untie", "/untie"},
                {"--lr", "/optimizer/learning_rate"},
                {"--momentum", "/optimizer/momentum"},
                {"--weight-decay", "/optimizer/weight_decay"},

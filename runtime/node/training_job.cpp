@@ -88,6 +88,10 @@ void take_options(const Options& options, TrainingJob* job) {
   training.set_seed(options.seed);
   training.set_loss(options.loss == LossKind::kMeanSquaredError ? net::kMeanSquaredError
                                                                 : net::kCrossEntropy);
+  training.mutable_freeze()->Assign(options.roles.freeze.begin(), options.roles.freeze.end());
+  training.mutable_train()->Assign(options.roles.train.begin(), options.roles.train.end());
+  training.mutable_tie()->Assign(options.roles.tie.begin(), options.roles.tie.end());
+  training.mutable_untie()->Assign(options.roles.untie.begin(), options.roles.untie.end());
   net::Optimizer* optimizer = training.mutable_optimizer();
   optimizer->set_learning_rate(options.optimizer.learning_rate);
   optimizer->set_momentum(options.optimizer.momentum);

@@ -52,6 +52,18 @@ std::string training_difference(const net::Training& held, const net::Training& 
   count("--batches", held.batches(), asked.batches());
   count("--seed", held.seed(), asked.seed());
   compare("--loss", loss(held), loss(asked));
+  const auto names = [&compare](const char* option, const auto& has, const auto& want) {
+    const auto text = [](const auto& list) {
+      std::string joined;
+      for (const std::string& name : list) joined += (joined.empty() ? "" : ",") + name;
+      return joined.empty() ? std::string("nothing") : joined;
+    };
+    compare(option, text(has), text(want));
+  };
+  names("--freeze", held.freeze(), asked.freeze());
+  names("--train", held.train(), asked.train());
+  names("--tie", held.tie(), asked.tie());
+  names("--untie", held.untie(), asked.untie());
   const net::Optimizer& a = held.optimizer();
   const net::Optimizer& b = asked.optimizer();
   number("--lr", a.learning_rate(), b.learning_rate());

@@ -56,7 +56,8 @@ TEST_CASE("import: Identity of an initializer is a copy in inference exports, ti
   CHECK(tied.value(find_value(tied, "b")).consumers.size() == 2);
 }
 
-TEST_CASE("import: scalars, bounds and Constant nodes are not trained") {
+TEST_CASE(
+    "import: bounds and numbers in Constant nodes are not trained, parameters of rank 0 are") {
   OnnxWriter writer;
   writer.input("x", {-1, 6}).weight("w", {6, 6}).weight("low", {}).weight("scale", {});
   writer.weight("shift", {6}).constant("c", {6}, std::vector<float>(6, 2.0F));
@@ -68,7 +69,7 @@ TEST_CASE("import: scalars, bounds and Constant nodes are not trained") {
   CHECK(kind("w") == ValueKind::kParameter);
   CHECK(kind("shift") == ValueKind::kParameter);
   CHECK(kind("low") == ValueKind::kConstant);
-  CHECK(kind("scale") == ValueKind::kConstant);
+  CHECK(kind("scale") == ValueKind::kParameter);
   CHECK(kind("c") == ValueKind::kConstant);
 }
 
@@ -143,7 +144,7 @@ TEST_CASE("import: opsets, inputs and outputs that do not fit are refused with a
   CHECK(contains(error_of(model(14, {-1, 6})), "no output"));
   OnnxWriter bare;
   bare.input("x", {-1, 6}).node("Relu", {"x"}, {"y"}).output("y");
-  CHECK(contains(error_of(bare), "no parameters to train"));
+  CHECK(contains(error_of(bare), "nothing in the model trains"));
   // An initializer listed among the inputs, as old exporters do, is no input.
   CHECK(error_of(model(14, {-1, 6}).input("w", {6, 6}).output("y")).empty());
 }
@@ -220,6 +221,7 @@ TEST_CASE("import: a batch norm's statistics move even if the file reads no new 
 TEST_CASE("import: statistics that two batch norms read are copied if fixed, refused if moved") {
   const auto twice = [](int64_t training) {
     OnnxWriter writer;
+    writer.producer("pytorch", "1.13.0");
     writer.input("x", {-1, 4}).weight("v", {4, 4}).weight("w", {4, 4});
     for (const char* name : {"scale", "bias", "mean", "var"}) writer.weight(name, {4});
     const TestAttributes attributes = {{"training_mode", training}};

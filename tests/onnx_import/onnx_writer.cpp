@@ -94,6 +94,12 @@ WireMessage int_tensor(const std::string& name, const std::vector<int64_t>& dims
   return tensor(name, dims, 7, values);
 }
 
+OnnxWriter& OnnxWriter::producer(const std::string& name, const std::string& version) {
+  producer_ = name;
+  producer_version_ = version;
+  return *this;
+}
+
 OnnxWriter& OnnxWriter::input(const std::string& name, const std::vector<int64_t>& dims) {
   graph_.message(11, value_info(name, dims));
   return *this;
@@ -119,11 +125,12 @@ OnnxWriter& OnnxWriter::initializer(const WireMessage& message) {
 
 OnnxWriter& OnnxWriter::node(const std::string& op, const std::vector<std::string>& inputs,
                              const std::vector<std::string>& outputs,
-                             const TestAttributes& attributes, const std::string& domain) {
+                             const TestAttributes& attributes, const std::string& domain,
+                             const std::string& node_name) {
   WireMessage message;
   for (const std::string& name : inputs) message.bytes(1, name);
   for (const std::string& name : outputs) message.bytes(2, name);
-  message.bytes(3, outputs[0]).bytes(4, op);
+  message.bytes(3, node_name.empty() ? outputs[0] : node_name).bytes(4, op);
   for (const auto& [name, value] : attributes) message.message(5, attribute(name, value));
   if (!domain.empty()) message.bytes(7, domain);
   graph_.message(1, message);
@@ -146,7 +153,9 @@ std::vector<std::byte> OnnxWriter::bytes() const {
   WireMessage graph = graph_;
   graph.bytes(2, "test");
   WireMessage model;
-  model.integer(1, 7).message(7, graph).message(8, WireMessage().bytes(1, "").integer(2, opset_));
+  model.integer(1, 7);
+  if (!producer_.empty()) model.bytes(2, producer_).bytes(3, producer_version_);
+  model.message(7, graph).message(8, WireMessage().bytes(1, "").integer(2, opset_));
   std::vector<std::byte> result(model.data().size());
   std::memcpy(result.data(), model.data().data(), result.size());
   return result;

@@ -41,16 +41,18 @@ class OnnxWriter {
  public:
   explicit OnnxWriter(int opset = 14) : opset_(opset) {}
 
+  // Nobody's unless given; "pytorch" is the TorchScript exporter.
+  OnnxWriter& producer(const std::string& name, const std::string& version);
   // The first dimension -1: symbolic.
   OnnxWriter& input(const std::string& name, const std::vector<int64_t>& dims);
   OnnxWriter& output(const std::string& name, const std::vector<int64_t>& dims = {});
   // Values 0.5, 1.5, ... unless given.
   OnnxWriter& weight(const std::string& name, const std::vector<int64_t>& dims);
   OnnxWriter& initializer(const WireMessage& tensor);
-  // The node's name is its output's.
+  // The node's name is its output's unless given.
   OnnxWriter& node(const std::string& op, const std::vector<std::string>& inputs,
                    const std::vector<std::string>& outputs, const TestAttributes& attributes = {},
-                   const std::string& domain = "");
+                   const std::string& domain = "", const std::string& name = "");
   // A Constant node.
   OnnxWriter& constant(const std::string& name, const std::vector<int64_t>& dims,
                        const std::vector<int64_t>& values);
@@ -61,6 +63,8 @@ class OnnxWriter {
 
  private:
   int opset_;
+  std::string producer_;
+  std::string producer_version_;
   WireMessage graph_;
 };
 
