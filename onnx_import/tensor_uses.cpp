@@ -71,6 +71,12 @@ class Walk {
   std::map<std::string, TensorUses> uses_;
 };
 
+// A value for each output of a product, and none for each sample.
+bool is_bias(const Shape& shape) {
+  const auto dims = shape.dims();
+  return std::count_if(dims.begin(), dims.end(), [](int64_t dim) { return dim > 1; }) == 1;
+}
+
 bool is_elementwise(const std::string& op) {
   static constexpr std::string_view kOps[] = {"Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"};
   return is_one_of(op, kOps);
@@ -109,9 +115,11 @@ bool Walk::is_weight(const OnnxNode& node, size_t input) const {
                                                  "ConvTranspose",
                                                  "GRU",
                                                  "GroupNormalization",
+                                                 "InstanceNormalization",
                                                  "LSTM",
                                                  "LayerNormalization",
                                                  "PRelu",
+                                                 "RMSNormalization",
                                                  "RNN"};
   if (is_one_of(node.op, kAny)) return true;
   if (is_one_of(node.op, kBehind))
@@ -122,7 +130,7 @@ bool Walk::is_weight(const OnnxNode& node, size_t input) const {
   static constexpr std::string_view kProducts[] = {"Conv", "ConvTranspose", "Gemm", "MatMul"};
   const Constant* tensor = find_constant(graph_, node.inputs[input]);
   return maker != makers_.end() && is_one_of(maker->second->op, kProducts) &&
-         (tensor == nullptr || tensor->element_count() > 1);
+         (tensor == nullptr || is_bias(tensor->type.shape));
 }
 
 UseKind Walk::use(const OnnxNode& node, size_t input) const {

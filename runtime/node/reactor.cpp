@@ -140,8 +140,7 @@ void Reactor::take_data(const DataResult& result) {
     core_.deliver(Machine::kCentral, JournalWrittenEvent{journal->term});
   } else {
     const auto& checkpoint = std::get<CheckpointResult>(result);
-    core_.deliver(Machine::kCentral,
-                  CheckpointWrittenEvent{checkpoint.version, checkpoint.status});
+    core_.deliver(Machine::kCentral, CheckpointWrittenEvent{checkpoint.version, checkpoint.status});
   }
 }
 

@@ -40,7 +40,7 @@ namespace ft {
 struct Restart {
   bool resume = false;
   bool holders_may_come = true;  // stages that were there before central's end
-  uint64_t term = 0;  // the newest in the journal
+  uint64_t term = 0;             // the newest in the journal
   net::Record record;
   int64_t checkpoint = -1;  // the version that the own stage was given from disk
   int64_t finished = -1;    // the newest batch that was reported of the history trained last

@@ -90,10 +90,11 @@ int64_t Central::checkpoint_at(int64_t version) const {
 void Central::release() {
   const int64_t kept = checkpoint_at(complete_);
   const bool on_disk = options_.alone && phase_ == Phase::kTraining;
-  book_.forget_below(on_disk ? kept + 1 : kept);
+  const int64_t below_own = on_disk ? kept + 1 : kept;
+  book_.forget_below(below_own);
   checkpoints_.erase(checkpoints_.begin(), checkpoints_.lower_bound(kept));
   for (const auto& [peer, device] : members_.all()) {
-    const int64_t below = on_disk ? kept + 1 : complete_;
+    const int64_t below = peer == options_.self ? below_own : complete_;
     if (!device.member || below < 0) continue;
     net::Control message;
     message.mutable_release()->set_version(below);

@@ -46,7 +46,7 @@ void Central::lap(TimeUs* phase) {
 // ---- 1. Pause ----
 
 void Central::begin(const std::string& reason) {
-  if (options_.run == RunId{}) return;  // until a stage comes that holds the run to go on with
+  if (options_.run == RunId{}) return;    // until a stage comes that holds the run to go on with
   if (phase_ == Phase::kStoring) return;  // nobody else is needed
   const bool restarted = phase_ == Phase::kWaiting && options_.restart.resume;
   const bool anew = phase_ > Phase::kWaiting && phase_ < Phase::kTraining;

@@ -52,11 +52,9 @@ class SnapshotStore {
     return found == held_.end() ? nullptr : found->second;
   }
 
-  // Central's word that everything below `version` may go, but for the version `kept`.
-  void release_below(int64_t version, int64_t kept = -1) {
-    std::erase_if(held_, [=](const auto& held) {
-      return held.first.version < version && held.first.version != kept;
-    });
+  // Central's word that everything below `version` may go.
+  void release_below(int64_t version) {
+    held_.erase(held_.begin(), held_.lower_bound(SnapshotKey{version, 0, 0}));
   }
 
   const std::map<SnapshotKey, ConstBufferPtr>& held() const { return held_; }

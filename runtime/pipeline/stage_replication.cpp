@@ -87,9 +87,7 @@ void Stage::on_snapshot_arrived(const BulkEvent& event) {
 }
 
 void Stage::on_release(const net::Release& release) {
-  // Beside central the newest checkpoint stays: the next one may never be complete.
-  const bool keeps = options_.beside_central && !options_.alone;
-  store_.release_below(release.version(), keeps ? release.checkpoint_batches() - 1 : -1);
+  store_.release_below(release.version());
   checkpoint_batches_ = std::max(checkpoint_batches_, release.checkpoint_batches());
 }
 

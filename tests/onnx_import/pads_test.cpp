@@ -31,8 +31,16 @@ OnnxWriter padded(OnnxWriter writer, const std::string& input, float fill) {
   return writer.node("Pad", {input, "amounts", "fill"}, {"p"});
 }
 
+// The factor on the samples counts as a parameter, so that there is one.
+ImportOptions with_factor() {
+  ImportOptions options;
+  options.batch = kBatch;
+  options.roles.train = {"factor"};
+  return options;
+}
+
 std::vector<float> output_of(const OnnxWriter& writer) {
-  const Result<Model> model = import_model(writer.bytes(), {kBatch});
+  const Result<Model> model = import_model(writer.bytes(), with_factor());
   REQUIRE_MESSAGE(model.ok(), model.status().message());
   CHECK(count_ops(*model, "Pad") == 0);
   std::vector<float> input(static_cast<size_t>(kBatch * 3 * 6 * 5));
@@ -40,7 +48,7 @@ std::vector<float> output_of(const OnnxWriter& writer) {
   return run_model(*model, input, Mode::kInfer);
 }
 
-bool is_taken(const OnnxWriter& writer) { return import_model(writer.bytes(), {kBatch}).ok(); }
+bool is_taken(const OnnxWriter& writer) { return import_model(writer.bytes(), with_factor()).ok(); }
 
 }  // namespace
 

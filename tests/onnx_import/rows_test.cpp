@@ -158,7 +158,13 @@ TEST_CASE("rows: every op of the table has a rule that keeps rows apart where th
     writer.node(op.name, inputs, {"h"}, graph.attributes);
     writer.node("Flatten", {"h"}, {"y"}).output("y");
     for (const int64_t batch : {1, 2, 4}) {
-      const Model model = imported(writer, batch, 2);
+      ImportOptions options;
+      options.batch = batch;
+      options.micro_batches = 2;
+      options.roles.train = {"factor"};
+      const Result<Model> made = import_model(writer.bytes(), options);
+      REQUIRE_MESSAGE(made.ok(), made.status().message());
+      const Model& model = *made;
       CHECK(model.rows_meet.empty());
       if (batch > 1) CHECK_FALSE(rows_meet(model));
     }
@@ -271,8 +277,8 @@ TEST_CASE("rows: where they meet, only whole batches are computed, and it is sai
   const Model whole = imported(open, 4);
   CHECK(rows_meet(whole));
   CHECK(whole.rows_meet == "node 'm' (ReduceMean) takes the mean over the rows of a batch");
-  REQUIRE(whole.notes.size() == 1);
-  CHECK(contains(whole.notes[0], "every sample's result depends on the others of its batch"));
+  REQUIRE(whole.notes.size() == 2);  // the first says what trains
+  CHECK(contains(whole.notes[1], "every sample's result depends on the others of its batch"));
   CHECK(error_of(open, 2, 2) ==
         "node 'm' (ReduceMean) takes the mean over the rows of a batch: every sample's result "
         "depends on the others of its batch, and micro-batches would change it: use "

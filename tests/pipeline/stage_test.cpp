@@ -287,16 +287,6 @@ TEST_CASE("stage: where memory is limited a batch waits until nobody reads the v
   CHECK((last.kind == ft::TaskKind::kForward && last.batch == 3));
 }
 
-TEST_CASE("snapshot store: of what may go it keeps one version, if asked to") {
-  ft::SnapshotStore store;
-  for (int64_t version : {1, 3, 5, 7}) store.put({version, 0, kTerm}, ft::make_buffer(8));
-  store.release_below(7, 3);
-  REQUIRE(store.held().size() == 2);
-  CHECK(store.find({3, 0, kTerm}) != nullptr);
-  store.release_below(7);
-  CHECK(store.held().size() == 1);
-}
-
 TEST_CASE(
     "stage: central's own fetches for those who do not reach each other, without layers too") {
   ft::Stage stage = paused_stage();

@@ -87,8 +87,8 @@ Cluster::Cluster(const ClusterOptions& options)
 SimDisk* Cluster::add_disk(const SimDisk& content) {
   disks_.push_back(std::make_unique<SimDisk>(content));
   SimDisk* disk = disks_.back().get();
-  reports_.push_back(std::make_unique<ReportChecker>(&all_.spec, disk, &all_.snapshots,
-                                                     &all_.violations));
+  reports_.push_back(
+      std::make_unique<ReportChecker>(&all_.spec, disk, &all_.snapshots, &all_.violations));
   reports_.back()->forget();
   return disk;
 }

@@ -7,14 +7,22 @@ struct Weight {
   FaultKind kind;
   int weight;
 };
-constexpr Weight kWeights[] = {{FaultKind::kCrash, 16},       {FaultKind::kPowerLoss, 8},
-                               {FaultKind::kPause, 14},       {FaultKind::kPartition, 8},
-                               {FaultKind::kOneWay, 5},       {FaultKind::kCut, 6},
-                               {FaultKind::kSlowLink, 4},     {FaultKind::kDuplicate, 5},
-                               {FaultKind::kSlowDevice, 3},   {FaultKind::kLeave, 6},
-                               {FaultKind::kJoin, 6},         {FaultKind::kCentralCrash, 9},
-                               {FaultKind::kCentralWiped, 4}, {FaultKind::kCentralPowerLoss, 4},
-                               {FaultKind::kTwoCentrals, 3},  {FaultKind::kTwoCentralsCopy, 3},
+constexpr Weight kWeights[] = {{FaultKind::kCrash, 16},
+                               {FaultKind::kPowerLoss, 8},
+                               {FaultKind::kPause, 14},
+                               {FaultKind::kPartition, 8},
+                               {FaultKind::kOneWay, 5},
+                               {FaultKind::kCut, 6},
+                               {FaultKind::kSlowLink, 4},
+                               {FaultKind::kDuplicate, 5},
+                               {FaultKind::kSlowDevice, 3},
+                               {FaultKind::kLeave, 6},
+                               {FaultKind::kJoin, 6},
+                               {FaultKind::kCentralCrash, 9},
+                               {FaultKind::kCentralWiped, 4},
+                               {FaultKind::kCentralPowerLoss, 4},
+                               {FaultKind::kTwoCentrals, 3},
+                               {FaultKind::kTwoCentralsCopy, 3},
                                {FaultKind::kCentralInterrupt, 5}};
 
 FaultKind draw_kind(Dice* dice) {

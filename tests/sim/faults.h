@@ -24,12 +24,12 @@ enum class FaultKind : uint8_t {
   kJoin,          // another stage starts
   kCentralCrash,  // central is killed and started again on its disk
   kCentralPowerLoss,
-  kCentralWiped,     // the same, on an empty disk
+  kCentralWiped,      // the same, on an empty disk
   kCentralInterrupt,  // central is asked to end (Ctrl-C), and started again on its disk
-  kTwoCentrals,      // central is paused, another one takes over on an empty disk
-  kTwoCentralsCopy,  // the same, on a copy of the disk
-  kRestart,          // a stage that is gone starts again
-  kHeal,             // everything that hurts ends
+  kTwoCentrals,       // central is paused, another one takes over on an empty disk
+  kTwoCentralsCopy,   // the same, on a copy of the disk
+  kRestart,           // a stage that is gone starts again
+  kHeal,              // everything that hurts ends
 };
 constexpr int kFaultKinds = 19;
 const char* name_of(FaultKind kind);
