@@ -24,10 +24,15 @@ constexpr double kTolerance = 1e-4;
 constexpr double kToleranceOfAll = 1e-5;
 constexpr double kNoiseFactor = 16;
 constexpr uint64_t kNoises = 4;
-constexpr int kBatches = 2;
-constexpr int64_t kAsyncBatches = 4;
-// The largest element of the first gradients moves a weight by about this much.
-constexpr double kMove = 0.02;
+constexpr int kBatches = 3;
+constexpr int64_t kAsyncBatches = 5;
+constexpr int kCuts = 3;  // ways to cut that are tried
+// The largest element of the first gradients moves a weight by about this much, or less.
+constexpr double kMove = 0.002;
+constexpr double kLearningRateMax = 0.05;
+// What trains well in the first batch may still run away in a steep graph: there is nothing to
+// compare then.
+constexpr double kRunaway = 1e6;
 
 // What the judge says of the first batch.
 struct Truth {
@@ -59,6 +64,10 @@ class Case {
     Verdict verdict = import();
     if (!verdict.failed()) verdict = draw_data();
     if (!verdict.failed()) verdict = train_whole();
+    if (has_run_away_) {
+      ++counts_.diverged;
+      return verdict;
+    }
     if (!verdict.failed()) verdict = check_evaluation();
     if (!verdict.failed()) verdict = check_cuts();
     if (!verdict.failed()) verdict = check_async();
@@ -100,6 +109,7 @@ class Case {
   Values leaves_;
   Truth truth_;
   std::unique_ptr<Pipeline> whole_;
+  bool has_run_away_ = false;
   std::vector<Samples> batches_;
 };
 
@@ -202,7 +212,8 @@ Truth Case::judge(uint64_t noise) const {
     const Setting now = setting(0, micro, true, noise);
     const Evaluation result =
         evaluate(needed_, leaves, draw_input(graph_, options_.seed, attempt_, number), now);
-    const Loss loss = loss_of(graph_.loss, result.values.at(graph_.output), targets(number), scale);
+    const Loss loss =
+        loss_of(graph_.loss, result.values.at(graph_.output), targets(number), scale, {noise});
     truth.loss += loss.sum;
     truth.kink = std::min(truth.kink, result.kink);
     for (auto& [name, grad] : gradients(needed_, result, loss.grad, now)) {
@@ -227,7 +238,7 @@ Verdict Case::draw_data() {
     if (!model.ok()) return {"import", model.status().message()};
     model_ = std::make_shared<Model>(std::move(*model));
   }
-  double most = 1e-3;
+  double most = kMove / kLearningRateMax;
   for (const auto& [name, grad] : truth_.grads) {
     if (is_of_weight(graph_, name)) most = std::max(most, largest(grad));
   }
@@ -287,6 +298,15 @@ Verdict Case::check_trained() {
   return {};
 }
 
+std::string readers(const Graph& graph, const std::string& name) {
+  std::string list;
+  for (const GraphNode& node : graph.nodes) {
+    if (std::count(node.inputs.begin(), node.inputs.end(), name) != 0)
+      list += " " + node.outputs[0];
+  }
+  return list;
+}
+
 double difference(const float* found, const Array& right) {
   double most = 0;
   for (size_t i = 0; i < right.at.size(); ++i) {
@@ -320,9 +340,10 @@ Verdict Case::check_gradients(const std::map<std::string, const float*>& found) 
       ++counts_.too_sharp;
       continue;
     }
-    return {"gradient", format("of '%s' is off by %g where the largest element is %g (float32's "
-                               "errors: %g)",
-                               name.c_str(), off, largest(right), spread)};
+    return {"gradient",
+            format("of '%s' (read by%s) is off by %g where the largest element is %g "
+                   "(float32's errors: %g)",
+                   name.c_str(), readers(needed_, name).c_str(), off, largest(right), spread)};
   }
   return {};
 }
@@ -367,8 +388,12 @@ Verdict Case::train_whole() {
   whole_ = std::move(*made);
   const Verdict verdict = check_first_batch(whole_->snapshots());
   if (verdict.failed()) return verdict;
-  const Status status = whole_->train({batches_[1]});
-  return status.ok() ? Verdict() : Verdict{"training", status.message()};
+  const Status status = whole_->train({batches_.begin() + 1, batches_.end()});
+  const double bound = kRunaway * (1 + truth_.loss);
+  const std::vector<double>& losses = whole_->losses();
+  has_run_away_ = !status.ok() || std::any_of(losses.begin(), losses.end(),
+                                              [=](double loss) { return !(loss <= bound); });
+  return {};
 }
 
 // Inference with the trained weights, as the product has them.
@@ -434,7 +459,7 @@ Verdict Case::check_cuts() {
   Dice dice(options_.seed, Stream::kRuns, 1);
   const Samples probe = samples(kBatches, 1);
   const Result<ConstBufferPtr> right = whole_->evaluate(probe.inputs[0], probe.labels[0]);
-  for (int run = 0; run < 2; ++run) {
+  for (int run = 0; run < kCuts; ++run) {
     const RunPlan plan = draw_sync_plan(dice, model_->layer_count(), micro_batches_);
     const auto made = train(plan, batches_);
     if (!made.ok()) return {"cut", made.status().message() + " (" + describe_plan(plan) + ")"};
@@ -453,7 +478,6 @@ Verdict Case::check_cuts() {
 // uses the versions of its stage, so the bits are the same.
 Verdict Case::check_async() {
   Dice dice(options_.seed, Stream::kRuns, 2);
-  if (!dice.chance(50)) return {};
   std::vector<Samples> batches;
   for (int64_t batch = 0; batch < kAsyncBatches; ++batch) batches.push_back(samples(batch, 1));
   const RunPlan plain = draw_async_plan(dice, model_->layer_count());
@@ -476,6 +500,7 @@ void Counts::add(const Counts& other) {
   tensors += other.tensors;
   near_a_jump += other.near_a_jump;
   too_sharp += other.too_sharp;
+  diverged += other.diverged;
   failures += other.failures;
   for (size_t i = 0; i < kOpsMax; ++i) {
     drawn[i] += other.drawn[i];

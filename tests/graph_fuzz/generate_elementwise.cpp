@@ -77,16 +77,16 @@ Dims narrower(Sketch& sketch, const Dims& dims) {
   return narrow;
 }
 
-// Values with rows that broadcast with `name` without becoming too large.
+// A value with rows that broadcasts with `name` without becoming too large; maybe itself.
 std::string partner(Sketch& sketch, const std::string& name) {
-  std::vector<std::string> fit;
+  std::vector<std::string> fit = {name};
   for (const std::string& other : sketch.pool()) {
     if (sketch.rank(other) != sketch.rank(name)) continue;
     if (!do_broadcast(sketch.dims(other), sketch.dims(name))) continue;
     const Dims whole = broadcast(sketch.dims(other), sketch.dims(name));
     if (count_of(whole) <= kFuzzElementsMax) fit.push_back(other);
   }
-  return sketch.dice().of(fit);  // at least the value itself
+  return sketch.dice().of(fit);
 }
 
 template <const char* kName>

@@ -187,8 +187,10 @@ Graph draw_graph(uint64_t seed) {
   Sketch sketch(seed);
   Dice& dice = sketch.dice();
   const std::span<const Op> ops = op_table();
-  // Most are small: what fails in them is easy to see.
-  const int64_t steps = dice.chance(70) ? dice.between(2, 8) : dice.between(9, 20);
+  const int64_t size = dice.below(100);
+  const int64_t steps = size < 50   ? dice.between(2, 8)
+                        : size < 85 ? dice.between(9, 20)
+                                    : dice.between(21, 40);
   if (dice.chance(60)) same_shape(sketch, "input");
   for (int64_t step = 0; step < steps; ++step) {
     if (dice.chance(20) && sketch.pick(2, 4) != "") {

@@ -142,9 +142,15 @@ Values gradients(const Graph& graph, const Evaluation& evaluation, const Array& 
   return of_leaves;
 }
 
-Loss loss_of(LossKind kind, const Array& output, const std::vector<double>& targets, double scale) {
-  return kind == LossKind::kCrossEntropy ? cross_entropy(output, targets, scale)
-                                         : mean_squares(output, targets, scale);
+Loss loss_of(LossKind kind, const Array& output, const std::vector<double>& targets, double scale,
+             const Noise& noise) {
+  Loss loss = kind == LossKind::kCrossEntropy ? cross_entropy(output, targets, scale)
+                                              : mean_squares(output, targets, scale);
+  if (noise.seed == 0) return loss;
+  Dice dice(noise.seed, Stream::kNoise, ~uint64_t{0});
+  for (double& g : loss.grad.at)
+    g += static_cast<double>(dice.uniform(-1, 1)) * kFloatError * scale;
+  return loss;
 }
 
 std::vector<Array> run_node(const GraphNode& node, int opset, const Values& values,

@@ -39,8 +39,10 @@ struct Loss {
   double sum = 0;  // over the rows
   Array grad;      // of the sum times `scale`
 };
-// `targets`: a class per row for cross-entropy, else as many as outputs.
-Loss loss_of(LossKind kind, const Array& output, const std::vector<double>& targets, double scale);
+// `targets`: a class per row for cross-entropy, else as many as outputs. The noise is that of a
+// difference from 1: where a softmax is sure, little is left of it.
+Loss loss_of(LossKind kind, const Array& output, const std::vector<double>& targets, double scale,
+             const Noise& noise = {});
 
 // Outputs of one node, for whoever builds a graph. Aborts when the judge does not know it.
 std::vector<Array> run_node(const GraphNode& node, int opset, const Values& values,

@@ -46,11 +46,12 @@ void print_ops(const Counts& counts) {
 void print_totals(const Counts& counts) {
   std::printf(
       "graph_fuzz: %lld graphs, %lld nodes, %lld trainings, %lld gradients compared; "
-      "not compared: %lld graphs near a jump, %lld tensors too sharp; %lld failures\n",
+      "not compared: %lld graphs near a jump, %lld tensors too sharp, %lld graphs run "
+      "away; %lld failures\n",
       static_cast<long long>(counts.graphs), static_cast<long long>(counts.nodes),
       static_cast<long long>(counts.runs), static_cast<long long>(counts.tensors),
       static_cast<long long>(counts.near_a_jump), static_cast<long long>(counts.too_sharp),
-      static_cast<long long>(counts.failures));
+      static_cast<long long>(counts.diverged), static_cast<long long>(counts.failures));
 }
 
 void report(const Options& options, const CaseOptions& chosen, const Verdict& verdict,
