@@ -20,7 +20,7 @@ struct Counts {
   int64_t tensors = 0;      // of gradients, compared
   int64_t near_a_jump = 0;  // graphs without comparison: a slope jumps too near
   int64_t too_sharp = 0;    // tensors without: float32's own error might explain the difference
-  int64_t diverged = 0;     // graphs whose values overflow after the first step
+  int64_t run_away = 0;     // graphs whose loss grows without bound after the first step
   int64_t failures = 0;
   std::array<int64_t, kOpsMax> drawn{};     // nodes, by place in the op table
   std::array<int64_t, kOpsMax> compared{};  // of these, in graphs whose gradients were compared

@@ -89,6 +89,19 @@ std::string partner(Sketch& sketch, const std::string& name) {
   return sketch.dice().of(fit);
 }
 
+// A weight that is read elsewhere and broadcasts to `name`; empty when there is none.
+std::string shared_weight(Sketch& sketch, const std::string& name) {
+  const Dims& whole = sketch.dims(name);
+  std::vector<std::string> fit;
+  for (const Leaf& leaf : sketch.graph().leaves) {
+    if (leaf.kind != LeafKind::kWeight || leaf.dims.size() > whole.size()) continue;
+    const bool has_rows = leaf.dims.size() == whole.size() && leaf.dims[0] != 1;
+    if (has_rows || !do_broadcast(leaf.dims, whole)) continue;
+    if (broadcast(leaf.dims, whole) == whole) fit.push_back(leaf.name);
+  }
+  return fit.empty() ? "" : sketch.dice().of(fit);
+}
+
 template <const char* kName>
 bool binary(Sketch& sketch) {
   const bool divides = kName[0] == 'D';
@@ -106,9 +119,12 @@ bool binary(Sketch& sketch) {
     const float low = divides ? 0.6F : -1.5F;
     // A weight without dimensions is a question of its own: who trains a scalar?
     const bool is_constant = form < 6 || dims.empty();
-    other = is_constant ? sketch.constant(dims, low, 1.5F)
-            : divides   ? sketch.fresh_weight(dims, low, 1.5F)
-                        : sketch.weight(dims, low, 1.5F);
+    if (!divides && sketch.dice().chance(30)) other = shared_weight(sketch, x);
+    if (other.empty()) {
+      other = is_constant ? sketch.constant(dims, low, 1.5F)
+              : divides   ? sketch.fresh_weight(dims, low, 1.5F)
+                          : sketch.weight(dims, low, 1.5F);
+    }
   }
   const bool swaps = !divides && sketch.dice().chance(40);
   sketch.grow(kName,

@@ -51,7 +51,7 @@ void print_totals(const Counts& counts) {
       static_cast<long long>(counts.graphs), static_cast<long long>(counts.nodes),
       static_cast<long long>(counts.runs), static_cast<long long>(counts.tensors),
       static_cast<long long>(counts.near_a_jump), static_cast<long long>(counts.too_sharp),
-      static_cast<long long>(counts.diverged), static_cast<long long>(counts.failures));
+      static_cast<long long>(counts.run_away), static_cast<long long>(counts.failures));
 }
 
 void report(const Options& options, const CaseOptions& chosen, const Verdict& verdict,

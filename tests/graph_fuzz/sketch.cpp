@@ -10,6 +10,8 @@ namespace {
 // Root of the mean square that values are kept between.
 constexpr double kTypicalLeast = 0.02;
 constexpr double kTypicalMost = 8;
+// What is smaller is zero but for rounding, x - x say: scaled up it would be noise.
+constexpr double kNothing = 1e-4;
 
 double typical(const Array& array) {
   double square = 0;
@@ -149,7 +151,7 @@ std::string Sketch::grow(const std::string& op, const std::vector<std::string>& 
 std::string Sketch::settle(const std::string& name) {
   std::string settled = name;
   const double size = typical(values_.at(name));
-  if (size > kTypicalMost || (size > 0 && size < kTypicalLeast)) {
+  if (size > kTypicalMost || (size > kNothing && size < kTypicalLeast)) {
     const auto factor = static_cast<float>(std::exp2(std::round(-std::log2(size))));
     settled = node("Mul", {name, constant({}, factor, factor)});
   }
