@@ -1,7 +1,7 @@
 #include "tests/onnx_import/onnx_writer.h"
 
+#include <cstdio>
 #include <cstring>
-#include <doctest/doctest.h>
 
 #include "runtime/base/file.h"
 
@@ -100,6 +100,10 @@ OnnxWriter& OnnxWriter::producer(const std::string& name, const std::string& ver
   return *this;
 }
 
+WireMessage bool_tensor(const std::string& name, bool value) {
+  return WireMessage().integer(2, 9).bytes(8, name).bytes(9, std::string(1, value ? 1 : 0));
+}
+
 OnnxWriter& OnnxWriter::input(const std::string& name, const std::vector<int64_t>& dims) {
   graph_.message(11, value_info(name, dims));
   return *this;
@@ -149,6 +153,11 @@ OnnxWriter& OnnxWriter::constant(const std::string& name, const std::vector<int6
   return *this;
 }
 
+OnnxWriter& OnnxWriter::constant(const std::string& name, const WireMessage& tensor) {
+  graph_.message(1, constant_node(name, tensor));
+  return *this;
+}
+
 std::vector<std::byte> OnnxWriter::bytes() const {
   WireMessage graph = graph_;
   graph.bytes(2, "test");
@@ -164,7 +173,8 @@ std::vector<std::byte> OnnxWriter::bytes() const {
 std::vector<std::byte> read_golden(const std::string& name) {
   const Result<BufferPtr> file =
       read_file(std::string(FT_SOURCE_DIR) + "/tests/golden/models/" + name);
-  REQUIRE_MESSAGE(file.ok(), name);
+  if (!file.ok()) std::fprintf(stderr, "%s\n", file.status().message().c_str());
+  FT_CHECK(file.ok());
   return {(*file)->bytes().begin(), (*file)->bytes().end()};
 }
 

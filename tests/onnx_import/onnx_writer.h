@@ -36,6 +36,8 @@ WireMessage float_tensor(const std::string& name, const std::vector<int64_t>& di
                          const std::vector<float>& values);
 WireMessage int_tensor(const std::string& name, const std::vector<int64_t>& dims,
                        const std::vector<int64_t>& values);
+// One value, no dimensions.
+WireMessage bool_tensor(const std::string& name, bool value);
 
 class OnnxWriter {
  public:
@@ -58,6 +60,7 @@ class OnnxWriter {
                        const std::vector<int64_t>& values);
   OnnxWriter& constant(const std::string& name, const std::vector<int64_t>& dims,
                        const std::vector<float>& values);
+  OnnxWriter& constant(const std::string& name, const WireMessage& tensor);
 
   std::vector<std::byte> bytes() const;
 
@@ -68,7 +71,7 @@ class OnnxWriter {
   WireMessage graph_;
 };
 
-// The file's bytes. A missing file fails the test.
+// The file's bytes. A missing file ends the program.
 std::vector<std::byte> read_golden(const std::string& name);
 
 // One line for each value, node and layer: for comparing structures.
