@@ -47,8 +47,10 @@ Result<Model> import_model(std::span<const std::byte> file, const ImportOptions&
   if (!model.ok() && !has_parameters) return invalid_error("%s", nothing_trains(tensors).c_str());
   if (!model.ok()) return model;
   make_layers(&*model);
-  const std::vector<std::string> notes = tensor_notes(tensors, graph);
-  model->notes.insert(model->notes.begin(), notes.begin(), notes.end());
+  if (options.trains) {
+    const std::vector<std::string> notes = tensor_notes(tensors, graph);
+    model->notes.insert(model->notes.begin(), notes.begin(), notes.end());
+  }
   model->tensors = std::move(tensors);
   return model;
 }

@@ -18,7 +18,8 @@ _ftrun() {
       --failure-timeout --heartbeat --slowdown --insecure --keys --central-key --allow --schedule
       --micro-batches
       --aggregate-every --epochs --batches --shuffle --optimizer --lr --momentum --nesterov
-      --weight-decay --lr-schedule --wire --loss --replicate-every --global-every --run-dir
+      --weight-decay --lr-schedule --wire --loss --freeze --train --tie --untie
+      --replicate-every --global-every --run-dir
       --resume --discard-run --progress --export --profile --json --measure --devices --logits
       --output' -- "$word"))
     return

@@ -20,9 +20,6 @@ Status no_fit_error(const PlanRequest& request) {
     device_bytes_max = std::max(device_bytes_max, device.memory_bytes);
     devices += (devices.empty() ? "" : ", ") + device.name + " " + mib(device.memory_bytes);
   }
-  // Splitting only adds: older versions for what is in flight, and scratch on each device.
-  std::string text = format("the model fits no choice of devices: it needs %s in total at least",
-                            mib(range_memory_bytes(request, {0, layers}, 1)).c_str());
   int largest = 0;
   for (int i = 1; i < layers; ++i) {
     const auto bytes = [&request](int layer) {
@@ -31,6 +28,10 @@ Status no_fit_error(const PlanRequest& request) {
     if (bytes(i) > bytes(largest)) largest = i;
   }
   const int64_t largest_bytes = range_memory_bytes(request, {largest, largest + 1}, 1);
+  // Splitting only adds: older versions for what is in flight, scratch and messages.
+  const int64_t whole_bytes = range_memory_bytes(request, {0, layers}, 1);
+  std::string text = format("the model fits no choice of devices: it needs %s in total at least",
+                            mib(std::max(whole_bytes, largest_bytes)).c_str());
   if (largest_bytes > device_bytes_max) {
     text += format(", %s of it for layer %d alone", mib(largest_bytes).c_str(), largest);
   }

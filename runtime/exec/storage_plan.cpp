@@ -142,7 +142,9 @@ bool StoragePlan::may_write_in_place(int local) const {
   const ValueId input = n.inputs[0];
   const ValueId output = n.outputs[0];
   if (input == kNoValue || output == kNoValue) return false;
-  if (std::count(n.inputs.begin(), n.inputs.end(), input) != 1) return false;
+  // Not where it is read as another operand, too, itself or through a view.
+  const auto shares = [&](ValueId id) { return id != kNoValue && group_of(id) == group_of(input); };
+  if (std::count_if(n.inputs.begin(), n.inputs.end(), shares) != 1) return false;
   const Group& target = group(input);
   if (target.region != Region::kNone || target.crosses || target.saved) return false;
   return target.last_use <= local && target.bytes == model_.value(output).type.bytes();

@@ -16,11 +16,13 @@ RUN = [LENET, *GREY, "--batch-size", 8, "--schedule", "sync", "--replicate-every
 
 class Memory(ftrun.Case):
     def test_too_little_is_refused_with_the_numbers(self):
-        for words in (["--role", "solo"], ["--role", "local", "--stages", 2],
+        self.refused(LENET, *GREY, "--role", "solo", "--memory", "16MB",
+                     needs=["--memory", "MiB", "for the program", "--batch-size", "fits"])
+        for words in (["--role", "local", "--stages", 2],
                       ["--role", "local", "--stages", 2, "--partition", "fixed:2"],
                       ["--role", "central", "--workers", 0, "--listen", "tcp://127.0.0.1:*"]):
             with self.subTest(words=words):
-                self.refused(LENET, *GREY, *words, "--memory", "26MB",
+                self.refused(LENET, *GREY, *words, "--memory", "16MB",
                              needs=["it needs", "memory for layers", "MiB"])
 
     def test_enough_is_enough(self):
