@@ -116,11 +116,12 @@ std::vector<Location*> places(RangeProgram* program) {
 
 }  // namespace
 
-TEST_CASE("program verifier: each read and each write that is moved by a few bytes is found") {
+// All places of small programs, some hundred of large ones: each costs a compilation.
+TEST_CASE("program verifier: reads and writes that are moved by a few bytes are found") {
   int spoiled = 0;
   for (const Compiled& compiled : programs()) {
     const auto count = places(compiled.program().get()).size();
-    for (size_t i = 0; i < count; ++i) {
+    for (size_t i = 0; i < count; i += 1 + count / 200) {
       const auto program = compiled.program();
       places(program.get())[i]->offset += 4;
       const bool found = !compiled.is_proven(*program);
