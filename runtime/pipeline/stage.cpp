@@ -401,6 +401,9 @@ void Stage::on_configured(const TaskResult& result) {
   received_gradients_ = result.received_gradients;
   sent_gradients_ = result.sent_gradients;
   value_bytes_ = result.value_bytes;
+  if (received_gradients_.empty() && !is_last()) received_gradients_ = {kNoGradient};
+  if (sent_gradients_.empty()) sent_gradients_ = {kNoGradient};
+  value_bytes_[kNoGradient] = kNoGradientBytes;
   label_row_bytes_ = result.label_row_bytes;
   options_.hello.set_model_sha256(assign_.model_sha256());
   version_ = place_.resumed_version;

@@ -45,6 +45,11 @@ constexpr TimeUs kForgetUs = 3 * kSecondUs;
 // holds.
 constexpr TimeUs kLeaveUs = 10 * kSecondUs;
 
+// Where nothing before a cut trains, no gradient crosses it. This one, which holds nothing, crosses
+// instead: the stage before would run ahead of what the next one takes.
+constexpr int32_t kNoGradient = INT32_MAX;  // no value of any model
+constexpr int64_t kNoGradientBytes = 4;
+
 class Stage {
  public:
   explicit Stage(const StageOptions& options);
@@ -89,6 +94,7 @@ class Stage {
   void on_task(const TaskResult& result);
   void on_configured(const TaskResult& result);
   void on_forward(const TaskResult& result);
+  void send_gradients(const TaskResult& result);
   void on_step(const TaskResult& result);
   void on_evaluated(const TaskResult& result);
   void on_snapshot(const TaskResult& result);

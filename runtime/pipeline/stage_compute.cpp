@@ -167,12 +167,13 @@ bool Stage::start_step() {
 bool Stage::start_backward() {
   Task task;
   if (next_backward_ >= next_forward_) return false;
-  if (!is_last() && !received_gradients_.empty()) {
+  if (!is_last()) {
     const auto arrived = arrived_gradients_.find(next_backward_);
     if (arrived == arrived_gradients_.end()) return false;
     task.tensors = collect(arrived->second, received_gradients_);
     if (task.tensors.empty()) return false;
     arrived_gradients_.erase(arrived);
+    if (received_gradients_.front() == kNoGradient) task.tensors.clear();
   }
   task.kind = TaskKind::kBackward;
   task.batch = next_backward_.first;
@@ -262,10 +263,7 @@ void Stage::on_task(const TaskResult& result) {
       on_forward(result);
       break;
     case TaskKind::kBackward:
-      for (size_t i = 0; place_.stage > 0 && i < result.tensors.size(); ++i) {
-        const BulkName name{BulkKind::kGradient, result.batch, result.micro, sent_gradients_[i]};
-        actions_.push_back(SendBulk{previous(), name, result.tensors[i]});
-      }
+      send_gradients(result);
       --in_flight_;
       next_backward_ = after(next_backward_);
       step_due_ = next_backward_.second == 0;
@@ -282,6 +280,20 @@ void Stage::on_task(const TaskResult& result) {
     case TaskKind::kMeasure:
       on_measured(result);
       break;
+  }
+}
+
+void Stage::send_gradients(const TaskResult& result) {
+  if (place_.stage == 0) return;
+  std::vector<ConstBufferPtr> tensors = result.tensors;
+  if (tensors.empty()) {
+    BufferPtr nothing = make_buffer(kNoGradientBytes);
+    std::fill_n(nothing->data(), nothing->size(), std::byte{0});
+    tensors.push_back(std::move(nothing));
+  }
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const BulkName name{BulkKind::kGradient, result.batch, result.micro, sent_gradients_[i]};
+    actions_.push_back(SendBulk{previous(), name, tensors[i]});
   }
 }
 
