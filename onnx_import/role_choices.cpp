@@ -6,6 +6,8 @@
 namespace ft {
 namespace {
 
+constexpr size_t kNamesComparedMax = 4096;
+
 // Levenshtein's distance.
 size_t distance(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
@@ -52,7 +54,9 @@ bool matches(const std::string& pattern, const std::string& name) {
 
 std::string nearest_names(const std::string& wanted, const std::vector<std::string>& names) {
   std::vector<std::pair<size_t, std::string>> by_distance;
-  for (const std::string& name : names) by_distance.emplace_back(distance(wanted, name), name);
+  for (size_t i = 0; i < names.size() && i < kNamesComparedMax; ++i) {
+    by_distance.emplace_back(distance(wanted, names[i]), names[i]);
+  }
   std::stable_sort(by_distance.begin(), by_distance.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> nearest;

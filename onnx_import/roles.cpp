@@ -111,8 +111,8 @@ bool Rules::is_buffer(const std::string& name, const Constant& tensor, const Ten
   role->can_train = true;
   if (joined != nullptr && is_mask(tensor)) {
     role->reason = "a mask: zeros and large negative numbers, at " + at(joined);
-  } else if (joined != nullptr && joined->op == "Mul" && is_zero_one_mask(tensor)) {
-    role->reason = "a mask: zeros and ones, at " + at(joined);
+  } else if (uses.is_factor && is_zero_one_mask(tensor)) {
+    role->reason = "a mask: zeros and ones, by which a Mul multiplies";
   } else if (behind != nullptr && behind->op != "Add") {
     return false;
   } else if (input != nullptr) {

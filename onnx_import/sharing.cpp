@@ -113,6 +113,7 @@ Sharing::Sharing(const IdentityCopies& identities, OnnxGraph* graph)
     }
     if (is_fixed) fixed.insert(node.outputs.begin(), node.outputs.end());
   }
+  own_ = readers_;
 }
 
 void Sharing::add(TensorInfo info) {
@@ -125,10 +126,11 @@ void Sharing::merge(const std::string& kept, const std::string& other, const std
   for (const Reader& reader : moved) reader.node->inputs[static_cast<size_t>(reader.input)] = kept;
   Readers& target = readers_[kept];
   target.insert(target.end(), moved.begin(), moved.end());
-  merged_[other] = std::move(moved);
   moved.clear();
   info(other).tied_to = kept;
   info(other).reason = reason;
+  roots_.insert(kept);
+  if (roots_.erase(other) == 0) return;
   for (TensorInfo& tensor : tensors_) {
     if (tensor.tied_to == other) tensor.tied_to = kept;
   }
@@ -139,7 +141,7 @@ void Sharing::split(const std::string& name, const std::vector<Readers>& groups,
                     const std::string& reason) {
   const Constant tensor = *find_constant(graph_, name);
   const TensorInfo source = info(name);
-  readers_[name] = groups[0];
+  readers_[name] = own_[name] = groups[0];
   for (size_t i = 1; i < groups.size(); ++i) {
     TensorInfo copy;
     int number = static_cast<int>(i) + 1;
@@ -153,7 +155,7 @@ void Sharing::split(const std::string& name, const std::vector<Readers>& groups,
       copy.reads.push_back({reader.node->index, reader.input});
       reader.node->inputs[static_cast<size_t>(reader.input)] = copy.name;
     }
-    readers_[copy.name] = groups[i];
+    readers_[copy.name] = own_[copy.name] = groups[i];
     graph_.initializers[copy.name] = tensor;
     graph_.initializer_order.push_back(copy.name);
     add(std::move(copy));
@@ -172,43 +174,36 @@ Sharing::Keys Sharing::modules_of(const Reader& reader) const {
     if (next == value_readers_.end()) {
       keys.insert(modules_.of(node) + (is_statistic ? ":statistic" : ""));
     } else {
-      pending.insert(pending.end(), next->second.begin(), next->second.end());
+      const size_t count =
+          std::min(next->second.size(), kChainMax - std::min(kChainMax, pending.size()));
+      pending.insert(pending.end(), next->second.begin(),
+                     next->second.begin() + static_cast<std::ptrdiff_t>(count));
     }
   }
   return keys;
 }
 
+// Readers that share a module, directly or through others, are together; in order of the first.
 std::vector<Sharing::Readers> Sharing::by_module(const std::string& name) const {
-  struct Group {
-    Keys keys;
-    std::vector<size_t> members;  // ascending
-  };
   const Readers& readers = readers_.at(name);
-  std::vector<Group> groups;
+  std::vector<size_t> parents(readers.size());
+  std::iota(parents.begin(), parents.end(), size_t{0});
+  const auto root = [&](size_t index) {
+    while (parents[index] != index) index = parents[index] = parents[parents[index]];
+    return index;
+  };
+  std::map<std::string, size_t> owners;
   for (size_t i = 0; i < readers.size(); ++i) {
-    Group joined{modules_of(readers[i]), {i}};
-    std::vector<Group> apart;
-    for (Group& group : groups) {
-      const bool meets = std::any_of(joined.keys.begin(), joined.keys.end(),
-                                     [&](const auto& key) { return group.keys.count(key) != 0; });
-      if (!meets) {
-        apart.push_back(std::move(group));
-        continue;
-      }
-      joined.keys.insert(group.keys.begin(), group.keys.end());
-      joined.members.insert(joined.members.end(), group.members.begin(), group.members.end());
+    for (const std::string& key : modules_of(readers[i])) {
+      const size_t a = root(owners.emplace(key, i).first->second);
+      const size_t b = root(i);
+      parents[std::max(a, b)] = std::min(a, b);
     }
-    std::sort(joined.members.begin(), joined.members.end());
-    apart.push_back(std::move(joined));
-    groups = std::move(apart);
   }
-  std::sort(groups.begin(), groups.end(),
-            [](const Group& a, const Group& b) { return a.members[0] < b.members[0]; });
+  std::map<size_t, Readers> groups;
+  for (size_t i = 0; i < readers.size(); ++i) groups[root(i)].push_back(readers[i]);
   std::vector<Readers> result;
-  for (const Group& group : groups) {
-    Readers& members = result.emplace_back();
-    for (const size_t index : group.members) members.push_back(readers[index]);
-  }
+  for (auto& [first, members] : groups) result.push_back(std::move(members));
   return result;
 }
 
@@ -286,24 +281,20 @@ bool Sharing::split_by_node(const std::string& name) {
 bool Sharing::untie(const std::string& name) {
   const std::string root = info(name).tied_to.empty() ? name : info(name).tied_to;
   std::vector<std::string> names = {root};
-  Readers left = readers_[root];
   for (TensorInfo& tensor : tensors_) {
     if (tensor.tied_to != root) continue;
-    // What it had in the file is its own again.
-    Readers& own = readers_[tensor.name] = merged_.at(tensor.name);
-    for (const Reader& reader : own) {
-      reader.node->inputs[static_cast<size_t>(reader.input)] = tensor.name;
-      left.erase(std::find_if(left.begin(), left.end(), [&](const Reader& other) {
-        return other.node == reader.node && other.input == reader.input;
-      }));
-    }
     tensor.tied_to.clear();
     tensor.reason = "--untie " + name;
     names.push_back(tensor.name);
   }
-  readers_[root] = left;
   bool has_split = names.size() > 1;
-  for (const std::string& each : names) has_split = split_by_node(each) || has_split;
+  for (const std::string& each : names) {
+    readers_[each] = own_[each];
+    for (const Reader& reader : readers_[each]) {
+      reader.node->inputs[static_cast<size_t>(reader.input)] = each;
+    }
+    has_split = split_by_node(each) || has_split;
+  }
   return has_split;
 }
 

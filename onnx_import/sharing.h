@@ -58,7 +58,8 @@ class Sharing {
   std::vector<TensorInfo> tensors_;
   std::map<std::string, size_t> positions_;
   std::map<std::string, Readers> readers_;
-  std::map<std::string, Readers> merged_;         // what a tied tensor's own readers are
+  std::set<std::string> roots_;                   // what others are tied to
+  std::map<std::string, Readers> own_;            // who reads it in the file, before ties
   std::map<std::string, Readers> value_readers_;  // of what nodes make from tensors alone
 };
 

@@ -183,6 +183,7 @@ void Walk::look_forward(const OnnxNode& node) {
     const std::string& name = node.inputs[i];
     if (name.empty() || !past(name).is_fixed) continue;
     TensorUses& uses = uses_[name];
+    uses.is_factor = uses.is_factor && node.op == "Mul";
     if (!is_fixed || is_number(node, i)) {
       uses.nodes[static_cast<size_t>(use(node, i))] = &node;
       continue;

@@ -25,6 +25,8 @@ constexpr size_t kUseKinds = 6;
 struct TensorUses {
   std::array<const OnnxNode*, kUseKinds> nodes = {};  // the first one of each kind, or null
 
+  bool is_factor = true;  // whoever reads it multiplies by it, elementwise
+
   const OnnxNode* at(UseKind kind) const { return nodes[static_cast<size_t>(kind)]; }
 };
 

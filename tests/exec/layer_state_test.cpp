@@ -29,6 +29,30 @@ TEST_CASE("layer state: a snapshot of another size is refused") {
   CHECK(!ft::from_snapshot(layout, wrong).ok());
 }
 
+TEST_CASE("layer state: the hash covers frozen parameters, which are in no layer's state") {
+  const auto hash_of = [](const ft::Model& model) {
+    std::vector<ft::LayerLayout> layouts;
+    std::vector<ft::LayerState> states;
+    for (int layer = 0; layer < model.layer_count(); ++layer) {
+      layouts.push_back(ft::layer_layout(model, layer, ft::OptimizerOptions()));
+      states.push_back(ft::initial_state(model, layer, layouts.back()));
+    }
+    return ft::weights_sha256(model, ft::values_of_states(model, layouts, states));
+  };
+  const auto model = ft::test::golden_model("lenet_train_op14.onnx", 1);
+  ft::Model frozen = *model;
+  ft::Layer& owner = frozen.layers[0];
+  for (const ft::ValueId id : owner.parameters) {
+    ft::Value& value = frozen.values[static_cast<size_t>(id)];
+    value.kind = ft::ValueKind::kConstant;
+    value.is_frozen = true;
+  }
+  owner.parameters.clear();
+  CHECK(hash_of(frozen) == hash_of(*model));
+  for (ft::Value& value : frozen.values) value.is_frozen = false;
+  CHECK(hash_of(frozen) != hash_of(*model));
+}
+
 TEST_CASE("layer state: the hash depends on every parameter and statistic") {
   const auto model = ft::test::golden_model("resnet18_train_op14.onnx", 1);
   std::vector<ft::LayerLayout> layouts;

@@ -76,6 +76,19 @@ TEST_CASE("options: what is refused names option and cause") {
   }
 }
 
+TEST_CASE("options: lists of tensors, with commas or one by one") {
+  const auto o = parse({"m.onnx", "--data", "fashion-mnist", "--freeze", "a.*,b", "--freeze", "c?",
+                        "--train", "a.bias", "--tie", "a=b", "--untie", "d,e"});
+  REQUIRE_MESSAGE(o.ok(), o.status().message());
+  CHECK(o->roles == ft::RoleChoices{{"a.*", "b", "c?"}, {"a.bias"}, {"a=b"}, {"d", "e"}});
+  const auto shown = parse({"inspect", "m.onnx", "--freeze", "a.*"});
+  REQUIRE_MESSAGE(shown.ok(), shown.status().message());
+  CHECK(shown->roles.freeze == std::vector<std::string>{"a.*"});
+  const std::string letters(513, 'a');
+  const auto longer = parse({"m.onnx", "--data", "fashion-mnist", "--tie", letters.c_str()});
+  CHECK(longer.status().message().starts_with("--tie: a name has 513 letters"));
+}
+
 TEST_CASE("options: as many slowdowns as stages, or one") {
   const auto check = [](std::vector<const char*> words) {
     words.insert(words.begin(), {"m.onnx", "--data", "d"});

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "runtime/node/compute_thread.h"
 #include "tests/base/temp_dir.h"
 
 namespace {
@@ -55,6 +56,29 @@ TEST_CASE("run file: comes back as it was, with numbers as one would write them"
   CHECK(job.partition == "even");
 }
 
+TEST_CASE("run file: what a person decided about tensors belongs to the run") {
+  ft::Options options = begun();
+  options.roles = {{"backbone.*"}, {"head.?"}, {"a=b"}, {"c"}};
+  ft::TrainingJob job;
+  REQUIRE(parse(written(options), &job).ok());
+  CHECK(ft::import_options(job.training).roles == options.roles);
+  job.training.set_batches(200);
+  ft::Options resume;
+  resume.run_dir = "dir";
+  REQUIRE(ft::apply_given(&resume, &job).ok());
+  resume.roles = options.roles;
+  resume.given = {"--freeze", "--train", "--tie", "--untie"};
+  REQUIRE(ft::apply_given(&resume, &job).ok());
+  resume.roles.freeze = {"stem", "backbone.*"};
+  CHECK(
+      ft::apply_given(&resume, &job).message() ==
+      "--freeze: the run in dir has backbone.* there, not stem,backbone.*; leave it out, or begin "
+      "another run");
+  // A run of an older version has none.
+  const std::string old = replaced(written(begun()), "\"freeze\": [],", "");
+  REQUIRE(parse(old, &job).ok());
+}
+
 TEST_CASE("run file: what is wrong is named, with the file and a remedy") {
   const std::string text = written(begun());
   const struct {
@@ -67,6 +91,7 @@ TEST_CASE("run file: what is wrong is named, with the file and a remedy") {
       {"0.01", "-1", "\"optimizer/learning_rate\" is -1"},
       {"\"aggregate_every\": 0", "\"aggregate_every\": -4", "\"aggregate_every\" is -4"},
       {"\"batch_size\": 64", "\"batch_size\": \"x\"", "\"batch_size\" is missing or of another"},
+      {"\"tie\": []", "\"tie\": 3", "\"tie\" is missing or of another"},
       {"\"seed\"", "\"sead\"", "\"seed\" is missing"},
       {"\"partition\": \"even\"", "\"partition\": \"odd\"", "\"partition\" is odd"},
       {"\"run\"", "\"run", "no JSON"},

@@ -101,6 +101,18 @@ TEST_CASE("roles: masks and what is called a buffer do not train") {
   CHECK(role_of(model, "shift") == TensorRole::kTrained);
 }
 
+TEST_CASE("roles: the mask of pruned weights does not train, the weights do") {
+  OnnxWriter writer = rows();
+  writer.weight("orig", {6, 6});
+  std::vector<float> ones(36, 1);
+  ones[7] = 0;
+  writer.initializer(float_tensor("kept", {6, 6}, ones));
+  writer.node("Mul", {"orig", "kept"}, {"weight"}).node("MatMul", {"h", "weight"}, {"y"});
+  const Model model = model_of(writer.output("y"));
+  CHECK(role_of(model, "orig") == TensorRole::kTrained);
+  CHECK(role_of(model, "kept") == TensorRole::kBuffer);
+}
+
 TEST_CASE("roles: weights in Constant nodes train where weights stand") {
   const auto file = [](bool is_pytorch, const std::string& filter) {
     OnnxWriter writer;

@@ -126,6 +126,42 @@ TEST_CASE("sharing: --untie gives each reader its own, also what the form had ti
   CHECK(graph.initializers.at("onnx::MatMul_8").floats()[0] == 2.0F);
 }
 
+TEST_CASE("sharing: --untie takes a training export's ties back, of several tensors") {
+  OnnxWriter writer;
+  writer.input("x", {-1, 6}).weight("w", {6, 6}).weight("a", {6});
+  writer.initializer(float_tensor("ratio", {}, {0.5F})).initializer(int_tensor("mode", {}, {1}));
+  writer.node("Identity", {"a"}, {"b"}).node("Identity", {"b"}, {"c"});
+  writer.node("Gemm", {"x", "w", "a"}, {"h"}).node("Dropout", {"h", "ratio", "mode"}, {"d"});
+  writer.node("Gemm", {"d", "w", "b"}, {"k"}).node("Add", {"k", "c"}, {"y"}).output("y");
+  const Model tied = model_of(writer);
+  CHECK(tensor_of(tied, "c").tied_to == "a");
+  CHECK(tied.value(find_value(tied, "a")).consumers.size() == 3);
+  const Model apart = model_of(writer, {{}, {}, {}, {"b"}});
+  for (const char* name : {"a", "b", "c"}) {
+    CHECK(tensor_of(apart, name).tied_to.empty());
+    CHECK(apart.value(find_value(apart, name)).consumers.size() == 1);
+  }
+  const OnnxGraph graph = exported(writer, apart);
+  CHECK(graph.initializers.at("b").floats()[0] != graph.initializers.at("c").floats()[0]);
+}
+
+TEST_CASE("sharing: one initializer of ones and one of zeros are a fresh norm's four and more") {
+  OnnxWriter writer;
+  writer.input("x", {-1, 4}).weight("v", {4, 4});
+  writer.initializer(float_tensor("ones", {4}, {1, 1, 1, 1}));
+  writer.initializer(float_tensor("zeros", {4}, {0, 0, 0, 0}));
+  writer.node("Gemm", {"x", "v", "zeros"}, {"h"});
+  writer.node("BatchNormalization", {"h", "ones", "zeros", "zeros", "ones"}, {"y"},
+              {{"training_mode", int64_t{1}}});
+  const Model model = model_of(writer.output("y"));
+  int statistics = 0;
+  for (const TensorInfo& tensor : model.tensors) {
+    statistics += tensor.role == TensorRole::kStatistic ? 1 : 0;
+  }
+  CHECK(statistics == 2);
+  CHECK(has_text(model.notes.at(0), "28 parameters in 4 tensors train"));
+}
+
 TEST_CASE("sharing: weights come back into their Constant nodes") {
   OnnxWriter writer;
   writer.input("x", {-1, 6}).constant("w", {6, 4}, std::vector<float>(24, 0.5F));

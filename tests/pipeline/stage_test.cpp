@@ -97,7 +97,7 @@ ft::Stage paused_stage() {
 }
 
 // The first of two stages, one layer each, about to train 10 batches.
-ft::Stage first_of_two(int batches_per_epoch) {
+ft::Stage first_of_two(int batches_per_epoch, const std::vector<int32_t>& gradients = {1}) {
   ft::Stage stage = paused_stage();
   ft::ControlEvent assign = from(kCentral);
   ft::net::Assign* body = assign.message.mutable_assign();
@@ -122,7 +122,7 @@ ft::Stage first_of_two(int batches_per_epoch) {
   ft::TaskResult configured = done(begun(stage.step(assign, 0)));
   configured.inputs = {0};
   configured.outputs = {1};
-  configured.received_gradients = {1};
+  configured.received_gradients = gradients;
   configured.value_bytes = {{0, 8}, {1, 8}};
   configured.layer_bytes = {8, 8};
   stage.step(configured, 0);
@@ -155,6 +155,23 @@ TEST_CASE("stage: of a forward and a backward pass that may both begin, the forw
   CHECK((task.kind == ft::TaskKind::kForward && task.batch == 2));
   task = finish(&stage, task);
   CHECK((task.kind == ft::TaskKind::kBackward && task.batch == 1));
+}
+
+// It would run ahead of what the next one takes, and wait for ever for what that did not take.
+TEST_CASE("stage: one before which nothing trains waits for the next one all the same") {
+  ft::Stage stage = first_of_two(10, {});
+  ft::BulkEvent gone = bulk_from(kNext, ft::BulkKind::kGradient, 0);
+  gone.name.item = ft::kNoGradient;
+  gone.bytes = ft::make_buffer(ft::kNoGradientBytes);
+  CHECK(stage.expected_bytes(kNext, gone.name) == ft::kNoGradientBytes);
+  ft::Task task = begun(stage.step(bulk_from(kCentral, ft::BulkKind::kActivation, 0), 0));
+  stage.step(bulk_from(kCentral, ft::BulkKind::kActivation, 1), 0);
+  task = begun(stage.step(done(task), 0));
+  CHECK((task.kind == ft::TaskKind::kForward && task.batch == 1));
+  CHECK(begun(stage.step(done(task), 0)).batch == -1);
+  task = begun(stage.step(gone, 0));
+  CHECK((task.kind == ft::TaskKind::kBackward && task.batch == 0));
+  CHECK(task.tensors.empty());
 }
 
 // With one batch in flight what its backward pass needs lies where an evaluation works.
