@@ -96,8 +96,7 @@ ProcessBytes plan_process(const Model& model, const ProcessMemory& process) {
   bytes.data_bytes = process.data_bytes;
   bytes.process_bytes = kProgramBytes + process.threads * kThreadBytes +
                         static_cast<int64_t>(model.nodes.size()) * kNodeBytes +
-                        (process.has_peers ? kPeersBytes : 0) +
-                        process.models * constant_bytes(model);
+                        (process.has_peers ? kPeersBytes : 0) + constant_bytes(model);
   // The file, Protobuf's copy of it, and one tensor on its way from there into the model.
   int64_t largest = 0;
   for (const Value& value : model.values) {

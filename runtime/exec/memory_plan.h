@@ -15,7 +15,6 @@ namespace ft {
 struct ProcessMemory {
   int threads = 1;          // that compute
   bool has_peers = false;   // it sends and receives
-  int models = 1;           // central describes its job by one of its own
   int64_t file_bytes = 0;   // the model file
   bool keeps_file = false;  // for others, or for the next range; else it is read when needed
   int64_t data_bytes = 0;   // the data set and the order of its samples

@@ -63,7 +63,12 @@ Result<Model> import_for(const net::Training& training, const Buffer& model_file
 }
 
 ComputeThread::ComputeThread(const ComputeOptions& options, Mailbox<TaskResult>* results)
-    : options_(options), results_(*results), thread_([this] { loop(); }) {}
+    : options_(options),
+      results_(*results),
+      model_(options.model),
+      imported_(options.model_sha256),
+      imported_as_(options.imported_as),
+      thread_([this] { loop(); }) {}
 
 ComputeThread::~ComputeThread() {
   tasks_.close();

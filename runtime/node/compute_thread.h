@@ -20,6 +20,12 @@ struct ComputeOptions {
   ConstBufferPtr model_file;  // null until central has sent it
   std::string model_path;     // where the file is when nobody keeps it in memory
   int64_t memory_bytes = 0;   // for all of us; 0: no limit
+  // The model as whoever made the thread has imported it, without weights, its file's SHA-256 and
+  // how it was read: the file is then read for weights only, where no snapshots come with a task.
+  // May be null.
+  std::shared_ptr<const Model> model;
+  std::string model_sha256;
+  ImportOptions imported_as;
 };
 
 class ComputeThread {

@@ -100,7 +100,6 @@ Result<MemoryPlan> plan_alone(const Model& model, const TrainerOptions& options,
                               int64_t file_bytes, const Dataset* dataset) {
   ProcessMemory process;
   process.threads = threads;
-  process.models = 2;
   process.file_bytes = file_bytes;
   if (dataset != nullptr) {
     process.data_bytes = data_bytes_of(*dataset);
@@ -138,7 +137,6 @@ void add_memory_rule(const TrainingJob& job, int threads, CentralOptions* centra
   };
   ProcessMemory own = stage;
   own.threads = threads;
-  own.models = 2;
   own.data_bytes = data_bytes_of(*job.dataset);
   own.has_peers = own.keeps_file = !central->alone;
   central->own_process = process_size_of(*model, own);

@@ -382,7 +382,8 @@ Status train_central(Options options) {
   reactor.remember(resumed.progress);
   reactor.add_stage(own,
                     ComputeOptions{threads, slowdown_of(options, 0), job.model_file,
-                                   directory->file("model.onnx"), options.memory_bytes},
+                                   directory->file("model.onnx"), options.memory_bytes, job.model,
+                                   own.hello.model_sha256(), import_options(job.training)},
                     "");
   own.store = SnapshotStore();  // the stage's own now
   if (options.resume && !found) {
@@ -427,7 +428,8 @@ Status train_stage(Options options) {
   const PeerId self = random_u64() | 1;
   FT_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, make_transport(&options, self));
   const int threads = thread_count(options, 1);
-  ComputeOptions compute{threads, slowdown_of(options, 0), nullptr, "", options.memory_bytes};
+  ComputeOptions compute{
+      threads, slowdown_of(options, 0), nullptr, "", options.memory_bytes, nullptr, "", {}};
   StageOptions stage = stage_options(options, self, threads);
   if (!options.model.empty()) {
     FT_ASSIGN_OR_RETURN(compute.model_file, read_file(options.model));
